@@ -1,0 +1,108 @@
+# `make` says what there is. Everything downloaded lies in .cache, checked against the checksums that are
+# committed: requirements.lock, .ci/*.lock, .ci/cdnow.sha256, kafka.sha256. A step is done again only when
+# what it depends on has changed, so a second run needs no network.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CACHE := .cache
+UV := $(CACHE)/uv/bin/uv
+BIN := .venv/bin
+# The first that is 3.11; asked for only when something is to be set up.
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+	[ "$$($$p -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = 3.11 ] && command -v $$p && break; \
+	done || command -v python3)
+
+.PHONY: help demo test check fast bench setup clean
+
+help:
+	@echo 'make demo    real purchases through Kafka and Faust become messages, with reasons'
+	@echo 'make test    everything: check, then all tests, with a real Kafka'
+	@echo 'make check   format, lint, types, imports and the fast tests'
+	@echo 'make bench   speed, as a ratio to reading and decoding alone'
+	@echo 'make setup   fetch what is needed into .cache and .venv (the others do it themselves)'
+	@echo 'make clean   stop the local Kafka; delete .venv, .tidings and what tools left (.cache stays)'
+
+demo: setup
+	@$(BIN)/tidings demo
+
+test: check
+	@$(BIN)/pytest tests --ignore=tests/unit --ignore=tests/property
+
+check: setup
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest tests/unit tests/property
+
+bench: setup
+	@$(BIN)/python -m bench
+
+# The two downloads don't wait for each other.
+setup:
+	@$(MAKE) --silent -j2 .venv/.complete $(CACHE)/cdnow/CDNOW_master.txt $(CACHE)/kafka/.complete
+	@$(MAKE) --silent $(CACHE)/kafka/.archived
+
+$(UV): .ci/uv.lock
+	@.ci/needs python '$(PYTHON)'
+	@echo 'setup: uv'
+	@rm -rf $(CACHE)/uv
+	@mkdir -p $(CACHE)/downloads
+	@$(PYTHON) -m pip download --quiet --no-cache-dir --no-deps --require-hashes --only-binary :all: \
+		-r .ci/uv.lock -d $(CACHE)/downloads
+	@$(PYTHON) -m pip install --quiet --root-user-action=ignore --no-index --no-deps --require-hashes --find-links $(CACHE)/downloads \
+		--target $(CACHE)/uv -r .ci/uv.lock
+	@touch $@
+
+$(CACHE)/wheels/.complete: requirements.lock
+	@.ci/needs python '$(PYTHON)'
+	@echo 'setup: Python packages'
+	@mkdir -p $(@D)
+	@$(PYTHON) -m pip download --quiet --no-cache-dir --no-deps --require-hashes --only-binary :all: \
+		-r requirements.lock -d $(@D)
+	@touch $@
+
+.venv/.complete: $(UV) $(CACHE)/wheels/.complete pyproject.toml
+	@echo 'setup: .venv'
+	@export UV_CACHE_DIR=$(CACHE)/uv-cache UV_OFFLINE=1 UV_NO_CONFIG=1; \
+	[ -x $(BIN)/python ] || $(UV) venv --quiet --python '$(PYTHON)' .venv; \
+	$(UV) pip sync --quiet --python $(BIN)/python --no-index --find-links $(CACHE)/wheels --require-hashes \
+		requirements.lock; \
+	$(UV) pip install --quiet --python $(BIN)/python --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(CACHE)/cdnow/CDNOW_master.txt: .ci/lifetimes.lock .ci/cdnow.sha256
+	@.ci/needs python '$(PYTHON)'
+	@echo 'setup: CDNOW purchases'
+	@mkdir -p $(@D) $(CACHE)/downloads
+	@$(PYTHON) -m pip download --quiet --no-cache-dir --no-deps --require-hashes --only-binary :all: \
+		-r .ci/lifetimes.lock -d $(CACHE)/downloads
+	@rm -rf $(CACHE)/lifetimes
+	@$(PYTHON) -m zipfile -e $(CACHE)/downloads/[Ll]ifetimes-*.whl $(CACHE)/lifetimes
+	@mv $(CACHE)/lifetimes/lifetimes/datasets/CDNOW_master.txt $@
+	@rm -rf $(CACHE)/lifetimes
+	@cd $(@D) && sha256sum --quiet --check ../../.ci/cdnow.sha256
+	@touch $@
+
+$(CACHE)/kafka/.complete: pom.xml kafka.sha256
+	@.ci/needs java
+	@.ci/needs maven
+	@echo "setup: Kafka's jars"
+	@mkdir -p $(CACHE)/kafka
+	@mvn --quiet --batch-mode --no-transfer-progress -Dmaven.repo.local=$(CURDIR)/$(CACHE)/m2 package \
+		>$(CACHE)/maven.log 2>&1 || { cat $(CACHE)/maven.log >&2; exit 1; }
+	@cd $(CACHE)/kafka/libs && sha256sum --quiet --strict --check $(CURDIR)/kafka.sha256
+	@touch $@
+
+$(CACHE)/kafka/.archived: $(CACHE)/kafka/.complete .venv/.complete
+	@echo "setup: archive of Kafka's classes"
+	@$(BIN)/python -m tidings.services.kafka_archive
+	@touch $@
+
+clean:
+	@[ ! -x $(BIN)/tidings ] || $(BIN)/tidings kafka stop
+	rm -rf .venv .tidings .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Who acts: each agent reads a topic, asks the rules, publishes and remembers."""

@@ -1,0 +1,166 @@
+"""The customer agent: folds one partition of the customer log into decisions, sends and the customers table.
+
+- reads: `customer-log`, batch by batch
+- key: `c:` customer or `a:` visitor; records without a key are marks for the partition
+- table: customers (changelog `customers-changelog`, same partition number), and the position record `p`
+- writes: `email-sends`, `sms-sends`, `push-sends`, `social-sends`, `decisions`, to the same partition number
+- guarantee: exactly once; outputs, changelog and position are one transaction
+- a crash repeats: the transaction under way, from the last committed position, to the same result
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from agents.engine import Engine, Outcome
+from journeys.catalogue import Catalogue
+from schemas.decisions import Send, encode_effect
+from schemas.log import (
+    POSITION,
+    SEQUENCE,
+    SOURCE,
+    CatalogueMark,
+    FinalMark,
+    decode_event,
+    decode_mark,
+    header,
+    pack_place,
+    split_source,
+)
+from schemas.topics import DECISIONS, SEND_TOPIC_OF_CHANNEL
+from streams.fold import Commit, Output, Record
+from tables.customers import CustomersTable
+
+POSITION_KEY: Final = b"p"
+TIMERS_PER_COMMIT: Final = 2_000
+
+LoadCatalogue = Callable[[int], Awaitable[Catalogue]]
+
+
+class Position(Struct, kw_only=True):
+    """What a partition's position record holds: JSON, so that a person with a Kafka tool can read it."""
+
+    next_offset: int
+    catalogue: int = 0
+    sources: dict[str, str] = {}
+    """By origin (topic id and partition), the last place seen there; both packed, as hex."""
+
+
+class CustomerFold:
+    """The memory and rules of one partition of the customer log."""
+
+    def __init__(self, prefix: str, load_catalogue: LoadCatalogue) -> None:
+        self._load_catalogue = load_catalogue
+        self._engine = Engine(CustomersTable())
+        self._sources: dict[bytes, bytes] = {}
+        self._position: Position | None = None
+        self._upcoming: dict[int, Catalogue] = {}
+        self._decisions_topic = prefix + DECISIONS
+        self._send_topics = {channel: prefix + name for channel, name in SEND_TOPIC_OF_CHANNEL.items()}
+
+    def restore(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Take changelog records, oldest first."""
+        table = self._engine.table
+        for key, value in changes:
+            if key == POSITION_KEY:
+                self._position = None if value is None else msgspec.json.decode(value, type=Position)
+            elif key[:2] in {b"c:", b"a:"}:
+                table.restore(key, value)
+
+    def next_offset(self) -> int | None:
+        """Build the due index and return where to go on; None without a position record."""
+        self._engine.table.index()
+        if self._position is None:
+            return None
+        self._sources = {bytes.fromhex(origin): bytes.fromhex(at) for origin, at in self._position.sources.items()}
+        return self._position.next_offset
+
+    async def prepare(self, records: Sequence[Record]) -> None:
+        """Load the catalogue in force, and those that marks among these records name."""
+        if self._engine.catalogue is None and self._position is not None and self._position.catalogue:
+            self._engine.catalogue = await self._load_catalogue(self._position.catalogue)
+        for record in records:
+            if record.key is None and record.value is not None:
+                mark = decode_mark(record.value)
+                if isinstance(mark, CatalogueMark):
+                    await self._switch_later(mark)
+
+    async def _switch_later(self, mark: CatalogueMark) -> None:
+        self._upcoming[mark.number] = await self._load_catalogue(mark.number)
+
+    def fold(self, records: Sequence[Record]) -> Iterator[Commit]:
+        """Fold the records; one commit for all of them, but for the many timers of a final mark."""
+        outputs: list[Output] = []
+        for record in records:
+            if record.key is not None:
+                self._fold_event(record, outputs)
+                continue
+            mark = decode_mark(record.value or b"")
+            if isinstance(mark, CatalogueMark):
+                self._switch(mark)
+            else:
+                yield from self._end_time(mark, record, outputs)
+                outputs = []
+        yield self._commit(outputs, records[-1].offset + 1)
+
+    def _fold_event(self, record: Record, outputs: list[Output]) -> None:
+        headers = record.headers
+        source = header(headers, SOURCE)
+        if source is not None:
+            origin, place = split_source(source)
+            if place <= self._sources.get(origin, b""):
+                return
+            self._sources[origin] = place
+        assert record.key is not None  # noqa: S101 -- the caller told events from marks by it
+        assert record.value is not None  # noqa: S101 -- the ingest writes no event without a value
+        outcomes = self._engine.take(record.key, decode_event(record.value), record.timestamp)
+        if outcomes:
+            sequence = header(headers, SEQUENCE)
+            for outcome in outcomes:
+                # Her timers that fired before the event were caused by time, not by the line.
+                outputs += self._outputs(outcome, sequence if outcome.by_event else None)
+
+    def _switch(self, mark: CatalogueMark) -> None:
+        current = self._engine.catalogue
+        if current is None or mark.number > current.number:
+            self._engine.catalogue = self._upcoming.pop(mark.number)
+
+    def _end_time(self, mark: FinalMark, record: Record, outputs: list[Output]) -> Iterator[Commit]:
+        """Fire everything due up to the mark, in bounded commits; the position stays before the mark until then."""
+        timers = 0
+        for outcome in self._engine.fire(record.timestamp):
+            outputs += self._outputs(outcome, None)
+            timers += 1
+            if timers % TIMERS_PER_COMMIT == 0:
+                yield self._commit(outputs, record.offset)
+                outputs = []
+        yield self._commit(outputs, record.offset + 1)
+
+    def _outputs(self, outcome: Outcome, sequence: bytes | None) -> Iterator[Output]:
+        key = outcome.customer_id.encode()
+        for place, effect in enumerate(outcome.effects):
+            headers = [(POSITION, pack_place(place))]
+            if sequence is not None:
+                headers.append((SEQUENCE, sequence))
+            topic = self._decisions_topic
+            if isinstance(effect, Send):
+                topic = self._send_topics[effect.channel]
+                headers.append(("send_id", effect.send_id.encode()))
+            yield Output(
+                topic=topic, key=key, value=encode_effect(effect), timestamp=outcome.now, headers=tuple(headers)
+            )
+
+    def _commit(self, outputs: list[Output], next_offset: int) -> Commit:
+        table, catalogue = self._engine.table, self._engine.catalogue
+        number = 0 if catalogue is None else catalogue.number
+        changed = table.encode_changed(number, next_offset - 1)
+        table.settle(changed)
+        self._position = Position(
+            next_offset=next_offset,
+            catalogue=number,
+            sources={origin.hex(): place.hex() for origin, place in self._sources.items()},
+        )
+        changes = (*changed, (POSITION_KEY, msgspec.json.encode(self._position)))
+        return Commit(outputs=outputs, changes=changes, next_offset=next_offset)

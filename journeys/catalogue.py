@@ -1,0 +1,259 @@
+"""The compiled catalogue: definitions turned, once, into what a decision can use without parsing or searching.
+
+Triggers are indexed by the event type that can fire them, conditions are closures, templates and timings are
+parsed. A catalogue is immutable; executions stay on the version they began with, so it also knows its
+predecessors.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from journeys.conditions import Clause, Clauses, Test, compile_condition, compile_equals, compile_where
+from journeys.fields import compile_field
+from journeys.scoring import weights
+from journeys.templates import CompiledTemplate, compile_template
+from journeys.timing import CompiledTiming, CompiledWait, compile_timing, compile_wait
+from journeys.scene import Scene
+from schemas.decisions import Channel
+from schemas.definitions import (
+    Category,
+    ConditionDecision,
+    Definitions,
+    EmailStep,
+    EventCondition,
+    FrequencyThreshold,
+    InactivityPeriod,
+    Settings,
+    Step,
+    Template,
+    Trigger,
+    UntilEvent,
+    WaitStep,
+    Workflow,
+)
+from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
+
+RULES_VERSION: Final = 1
+"""Raised by a change of the rules that alters a recorded history."""
+
+
+class CompiledTrigger(Struct, frozen=True, kw_only=True):
+    """A trigger that an event, or a silence, can fire."""
+
+    key: str
+    """`workflow/trigger`, under which a customer's state remembers it."""
+    trigger_id: str
+    workflow: "CompiledWorkflow"
+    event_type: str | None = None
+    """The type of event that can fire it; None for a silence."""
+    rank: tuple[int, int, str, str]
+    cooldown_ms: Millis
+    where: Test | None
+    wanted: int = 0
+    window_ms: Millis = 0
+    silence_ms: Millis = 0
+
+
+class Content(Struct, frozen=True, kw_only=True):
+    """What a message step sends, and on which channel."""
+
+    template_id: str
+    channel: Channel
+    template: CompiledTemplate[Scene]
+
+
+class CompiledStep(Struct, frozen=True, kw_only=True):
+    """A step with everything in it compiled."""
+
+    id: str
+    order: int
+    step: Step
+    type: str
+    next_steps: tuple[str, ...]
+    logic: Test | None = None
+    guard: Test | None = None
+    until_where: Test | None = None
+    rules: tuple[tuple[Test, str], ...] = ()
+    wait: CompiledWait | None = None
+    timing: CompiledTiming | None = None
+    content: Content | None = None
+    category: Category = "marketing"
+
+
+class CompiledWorkflow(Struct, frozen=True, kw_only=True):
+    """A workflow of one catalogue version."""
+
+    id: str
+    version: int
+    first: str
+    steps: dict[str, CompiledStep]
+    priority: int
+    max_execution_ms: Millis
+    definition: Workflow
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """What an event type can do."""
+
+    weight: float = 0.0
+    triggers: tuple[CompiledTrigger, ...] = ()
+    clauses: tuple[Clause, ...] = ()
+
+
+class Catalogue(Struct, kw_only=True, frozen=True):
+    """One numbered set of definitions in force, compiled."""
+
+    number: int
+    settings: Settings
+    half_life_ms: float
+    max_event_age_ms: Millis
+    grace_ms: Millis
+    workflows: dict[str, CompiledWorkflow]
+    plans: dict[str, Plan]
+    silences: tuple[CompiledTrigger, ...]
+    unnamed: Plan = Plan()
+    predecessors: Mapping[int, "Catalogue"] = {}
+
+    def plan(self, event_type: str) -> Plan:
+        """Return what an event of this type can do."""
+        return self.plans.get(event_type, self.unnamed)
+
+    def workflow(self, workflow_id: str, version: int) -> CompiledWorkflow | None:
+        """Return a workflow as it was in the version that an execution began with; None if that is not known."""
+        catalogue = self if version == self.number else self.predecessors.get(version)
+        return None if catalogue is None else catalogue.workflows.get(workflow_id)
+
+
+def compile_catalogue(
+    definitions: Definitions, number: int, predecessors: Mapping[int, Catalogue] | None = None
+) -> Catalogue:
+    """Compile a valid set of definitions as catalogue `number`."""
+    clauses = Clauses()
+    workflows = {
+        id: _compile_workflow(workflow, number, definitions, clauses) for id, workflow in definitions.workflows.items()
+    }
+    triggers = [
+        trigger
+        for workflow in workflows.values()
+        if workflow.definition.enabled
+        for trigger in _compile_triggers(workflow, clauses)
+    ]
+    triggers.sort(key=lambda trigger: trigger.rank)
+    return Catalogue(
+        number=number,
+        settings=definitions.settings,
+        half_life_ms=definitions.scoring.half_life_hours * HOUR_MS,
+        max_event_age_ms=int(definitions.settings.max_event_age_hours * HOUR_MS),
+        grace_ms=int(definitions.settings.data_grace_minutes * MINUTE_MS),
+        workflows=workflows,
+        plans=_index(triggers, clauses, weights(definitions.scoring)),
+        silences=tuple(trigger for trigger in triggers if trigger.silence_ms),
+        predecessors=predecessors or {},
+    )
+
+
+def _index(triggers: list[CompiledTrigger], clauses: Clauses, weight_of: Mapping[str, float]) -> dict[str, Plan]:
+    types = {trigger.event_type for trigger in triggers} | {clause.event_type for clause in clauses}
+    return {
+        event_type: Plan(
+            weight=weight_of.get(event_type, 0.0),
+            triggers=tuple(trigger for trigger in triggers if trigger.event_type == event_type),
+            clauses=tuple(clause for clause in clauses if clause.event_type == event_type),
+        )
+        for event_type in (types | weight_of.keys()) - {None}
+        if event_type is not None
+    }
+
+
+def _compile_triggers(workflow: CompiledWorkflow, clauses: Clauses) -> list[CompiledTrigger]:
+    return [
+        _compile_trigger(trigger, trigger.id or str(position), workflow, clauses)
+        for position, trigger in enumerate(workflow.definition.triggers)
+        if trigger.enabled
+    ]
+
+
+def _compile_trigger(
+    trigger: Trigger, trigger_id: str, workflow: CompiledWorkflow, clauses: Clauses
+) -> CompiledTrigger:
+    conditions = trigger.conditions
+    common = CompiledTrigger(
+        key=f"{workflow.id}/{trigger_id}",
+        trigger_id=trigger_id,
+        workflow=workflow,
+        rank=(-trigger.priority, -workflow.priority, workflow.id, trigger_id),
+        cooldown_ms=int(trigger.cooldown_hours * HOUR_MS),
+        where=compile_where(conditions.where, clauses),
+    )
+    match conditions:
+        case EventCondition():
+            where = _both(compile_equals(conditions.equals), common.where)
+            return replace(common, event_type=conditions.event_type, where=where)
+        case FrequencyThreshold():
+            window_ms = int(conditions.time_window_minutes * MINUTE_MS)
+            wanted = conditions.min_frequency
+            return replace(common, event_type=conditions.event_type, wanted=wanted, window_ms=window_ms)
+        case InactivityPeriod():
+            return replace(common, silence_ms=int(conditions.inactivity_hours * HOUR_MS))
+
+
+def _compile_workflow(
+    workflow: Workflow, number: int, definitions: Definitions, clauses: Clauses
+) -> CompiledWorkflow:
+    settings = workflow.settings
+    return CompiledWorkflow(
+        id=workflow.id or workflow.name,
+        version=number,
+        first=workflow.steps[0].id,
+        steps={
+            step.id: _compile_step(step, order, settings.category, definitions, clauses)
+            for order, step in enumerate(workflow.steps)
+        },
+        priority=settings.priority,
+        max_execution_ms=int(settings.max_execution_time_days * DAY_MS),
+        definition=workflow,
+    )
+
+
+def _compile_step(
+    step: Step, order: int, category: Category, definitions: Definitions, clauses: Clauses
+) -> CompiledStep:
+    logic, following = compile_where(step.conditional_logic, clauses), step.next_steps
+    match step:
+        case EmailStep(configuration=email):
+            return CompiledStep(
+                id=step.id, order=order, step=step, type="email", next_steps=following, logic=logic,
+                guard=compile_where(email.guard, clauses), timing=compile_timing(email.timing), category=email.category or category,
+                content=_compile_content(definitions.templates[email.template_id], clauses),
+            )  # fmt: skip
+        case WaitStep(configuration=UntilEvent() as until):
+            return CompiledStep(
+                id=step.id, order=order, step=step, type="wait", next_steps=following, logic=logic,
+                until_where=compile_where(until.where, clauses),
+            )  # fmt: skip
+        case WaitStep(configuration=wait):
+            return CompiledStep(
+                id=step.id, order=order, step=step, type="wait", next_steps=following, logic=logic,
+                wait=compile_wait(wait),
+            )  # fmt: skip
+    rules: tuple[tuple[Test, str], ...] = ()
+    if isinstance(step.configuration, ConditionDecision):
+        rules = tuple((compile_condition(b.rule, clauses), b.next_step) for b in step.configuration.conditions)
+    kind = "action" if step.__struct_config__.tag == "action" else "decision"
+    return CompiledStep(
+        id=step.id, order=order, step=step, type=kind, next_steps=following, logic=logic, rules=rules
+    )
+
+
+def _compile_content(template: Template, clauses: Clauses) -> Content:
+    compiled = compile_template(template, lambda condition: compile_condition(condition, clauses))
+    return Content(template_id=template.id, channel=template.channel, template=compiled)
+
+
+def _both(first: Test | None, second: Test | None) -> Test | None:
+    if first is None or second is None:
+        return first or second
+    return lambda scene: first(scene) and second(scene)

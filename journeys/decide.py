@@ -1,0 +1,280 @@
+"""The decision engine: what one input does to one customer, and when she next needs to be looked at.
+
+    decide(customer, input, catalogue, now) -> effects        deadline(customer, catalogue) -> instant | None
+
+Both are pure in the sense that counts: nothing but their arguments has an influence, so folding the same inputs
+again gives the same state, the same effects, the same ids and times. `decide` changes the customer it is given;
+a caller that needs the old state keeps the bytes.
+
+An input is an event, or `DUE`: time has come to `now`. A caller fires `decide(customer, DUE, …, deadline)` for
+every deadline up to an event's time before it hands the event over. After every decision the deadline lies later
+than `now`, or there is none.
+
+The order within an event is SPEC 12: dedupe, profile and history, running executions in the order of their
+start, then triggers by priority. The order of timers due at one instant: expiry, sends, waits, triggers.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from journeys import profile
+from journeys.catalogue import Catalogue, CompiledTrigger, Plan
+from journeys.conditions import remember
+from journeys.executions import end, resume, start, take_event, workflow_of
+from journeys.frequency import count_raises
+from journeys.scene import Scene
+from journeys.starting import is_first_of_day, refusal
+from journeys.timing import customer_zone
+from journeys.turn import Turn
+from schemas.customer import SEEN_EVENTS, Customer, Execution, Visit
+from schemas.decisions import Effect
+from schemas.events import Event, Json
+from schemas.identity import event_hash
+from schemas.instants import DAY_MS, MINUTE_MS, Millis, as_text, format_instant
+
+
+class Due(msgspec.Struct, frozen=True):
+    """The input that says: time has come to `now`."""
+
+
+DUE: Final = Due()
+LATE_DEADLINE_MS: Final = 5 * MINUTE_MS
+"""How far ahead a deadline is set that is already past when it arises."""
+
+_encoder: Final = msgspec.json.Encoder()
+_NO_PROPERTIES: Final[dict[str, Json]] = {}
+
+
+def decide(customer: Customer, entry: Event | Due, catalogue: Catalogue, now: Millis) -> list[Effect]:
+    """Fold one input into the customer and return what was decided, in order.
+
+    Args:
+        customer: the state; changed in place.
+        entry: an event of this customer (its `occurred_at` may be clamped in place), or `DUE`.
+        catalogue: the catalogue in force.
+        now: the decision time, never before the customer's previous one.
+    """
+    if isinstance(entry, Event):
+        return _decide_event(customer, entry, catalogue, now)
+    due_at = deadline(customer, catalogue)
+    if due_at is None or due_at > now:
+        return []
+    return _decide_due(customer, catalogue, now)
+
+
+def deadline(customer: Customer, catalogue: Catalogue) -> Millis | None:
+    """Return the next instant at which the customer needs to be looked at without an event."""
+    soonest: Millis | None = None
+    for execution in customer.executions:
+        soonest = _sooner(soonest, execution.expires_at)
+        for visit in execution.branches:
+            soonest = _sooner(soonest, visit.due_at)
+    if catalogue.silences and customer.last_activity is not None:
+        for trigger in catalogue.silences:
+            soonest = _sooner(soonest, _silence_due(customer, trigger, catalogue))
+    return soonest
+
+
+def _sooner(first: Millis | None, second: Millis | None) -> Millis | None:
+    if first is None or second is None:
+        return first if second is None else second
+    return min(first, second)
+
+
+# Events -------------------------------------------------------------------------------------------------------
+
+
+def _decide_event(customer: Customer, event: Event, catalogue: Catalogue, now: Millis) -> list[Effect]:
+    if _seen_before(customer, event.event_id, now):
+        return []
+    customer.now = now
+    profile.clamp(event, now)
+    scene = Scene(
+        customer=customer,
+        now=now,
+        half_life_ms=catalogue.half_life_ms,
+        event=event,
+        zone=customer_zone(customer.preferences, None, catalogue.settings.default_timezone),
+    )
+    turn = Turn(customer=customer, catalogue=catalogue, now=now, cause=event.event_id, scene=scene)
+    if event.stream == "engagement" and profile.is_machine(scene.event_properties()):
+        return turn.effects
+    plan = catalogue.plan(event.type)
+    _learn(turn, event, plan)
+    if customer.executions:
+        _move_executions(turn, event)
+    for trigger in plan.triggers:
+        if _fires(trigger, event, scene):
+            _fire(turn, trigger, event, confidence=1.0)
+    return turn.effects
+
+
+def _seen_before(customer: Customer, event_id: str, now: Millis) -> bool:
+    """Remember the event's id, 64 of them for 24 hours; tell whether it was remembered already."""
+    identity = event_hash(event_id)
+    seen = customer.seen
+    horizon = now - DAY_MS
+    for known, at in seen:
+        if known == identity and at > horizon:
+            return True
+    seen.append((identity, now))
+    if len(seen) > SEEN_EVENTS:
+        del seen[0]
+    return False
+
+
+def _learn(turn: Turn, event: Event, plan: Plan) -> None:
+    """Take the event into the profile, and into what compiled clauses need to remember."""
+    customer, scene = turn.customer, turn.scene
+    if not profile.observe(customer, event, plan.weight, turn.catalogue.half_life_ms, turn.now):
+        _reach_bound(turn, "counted_event_types", {"event_type": event.type})
+    if event.type in profile.PURCHASES:
+        profile.add_purchase(customer, scene.event_properties())
+    changed: list[str] = []
+    if event.stream == "crm":
+        changed = _learn_from_crm(turn, event)
+    elif event.stream == "engagement":
+        channel = profile.update_consent(customer, event, scene.event_properties())
+        changed = [] if channel is None else [f"contacts.{channel}"]
+    elif customer.email is None or customer.phone is None:
+        raw = bytes(event.properties)
+        if b'"email"' in raw or b'"phone"' in raw:
+            changed = profile.learn_addresses(customer, scene.event_properties())
+    if changed:
+        turn.record("profile_changed", detail={"changed": list(changed), "event_id": event.event_id})
+    for clause in plan.clauses:
+        if clause.where is None or clause.where(scene):
+            remember(customer, clause, event.occurred_at)
+
+
+def _learn_from_crm(turn: Turn, event: Event) -> list[str]:
+    customer, properties = turn.customer, turn.scene.event_properties()
+    if event.type == "consent_changed":
+        channel = profile.update_consent(customer, event, properties)
+        return [] if channel is None else [f"contacts.{channel}"]
+    if event.type in {"segment_entered", "segment_left"}:
+        segment_id = properties.get("segment_id")
+        if not isinstance(segment_id, str):
+            return []
+        change = profile.join_segment if event.type == "segment_entered" else profile.leave_segment
+        return [f"segments.{segment_id}"] if change(customer, segment_id) else []
+    changed = profile.update_from_crm(customer, event, properties)
+    refused = [name.removesuffix("!") for name in changed if name.endswith("!")]
+    if refused:
+        _reach_bound(turn, "attributes", {"refused": list(refused)})
+    return [name for name in changed if not name.endswith("!")]
+
+
+def _reach_bound(turn: Turn, bound: str, detail: dict[str, Json]) -> None:
+    turn.record("bound_reached", reason=bound, detail=detail)
+
+
+def _move_executions(turn: Turn, event: Event) -> None:
+    """Let the event reach the executions that were there before it, in the order of their start."""
+    encoded: bytes | None = None
+    for execution in list(turn.customer.executions):
+        for visit in list(execution.branches):
+            if execution in turn.customer.executions:
+                encoded = encoded or _encoder.encode(event)
+                take_event(turn, execution, visit, event.type, encoded)
+
+
+def _fires(trigger: CompiledTrigger, event: Event, scene: Scene) -> bool:
+    scene.execution = None
+    if trigger.where is not None and not trigger.where(scene):
+        return False
+    if not trigger.wanted:
+        return True
+    instants = scene.customer.windows.setdefault(trigger.key, [])
+    return count_raises(instants, event.occurred_at, trigger.window_ms, trigger.wanted)
+
+
+def _fire(turn: Turn, trigger: CompiledTrigger, event: Event, confidence: float) -> None:
+    detail: dict[str, Json] = {
+        "event_id": event.event_id,
+        "event_type": event.type,
+        "occurred_at": format_instant(event.occurred_at),
+        "confidence_score": confidence,
+    }
+    _start_or_refuse(turn, trigger, event.occurred_at, detail, _encoder.encode(event))
+
+
+def _start_or_refuse(
+    turn: Turn, trigger: CompiledTrigger, caused_at: Millis, detail: dict[str, Json], encoded: bytes
+) -> None:
+    refused = refusal(turn, trigger, caused_at)
+    if refused is None:
+        turn.record("trigger_fired", workflow=trigger.workflow, trigger_id=trigger.trigger_id, detail=detail)
+        start(turn, trigger, encoded)
+        return
+    reason, values = refused
+    if is_first_of_day(turn, trigger, reason):
+        turn.record(
+            "trigger_refused",
+            reason=reason,
+            workflow=trigger.workflow,
+            trigger_id=trigger.trigger_id,
+            detail=detail | values,
+        )
+
+
+# Time ---------------------------------------------------------------------------------------------------------
+
+
+def _decide_due(customer: Customer, catalogue: Catalogue, now: Millis) -> list[Effect]:
+    customer.now = now
+    zone = customer_zone(customer.preferences, None, catalogue.settings.default_timezone)
+    scene = Scene(customer=customer, now=now, half_life_ms=catalogue.half_life_ms, zone=zone)
+    turn = Turn(customer=customer, catalogue=catalogue, now=now, cause=str(now), scene=scene)
+    for execution in list(customer.executions):
+        if execution.expires_at <= now:
+            end(turn, execution, "expired")
+    for execution, visit in _due_branches(turn):
+        if execution in customer.executions and visit in execution.branches:
+            resume(turn, execution, visit)
+    for trigger in catalogue.silences:
+        due_at = _silence_due(customer, trigger, catalogue)
+        if due_at is not None and due_at <= now:
+            _answer_silence(turn, trigger)
+    return turn.effects
+
+
+def _due_branches(turn: Turn) -> Iterator[tuple[Execution, Visit]]:
+    """Order what is due: sends before waits, then by the workflow's priority, start, id and step order."""
+    due = []
+    for execution in turn.customer.executions:
+        workflow = workflow_of(turn, execution)
+        for visit in execution.branches:
+            if visit.due_at is not None and visit.due_at <= turn.now:
+                step = workflow.steps[visit.step_id]
+                rank = (step.timing is None, -workflow.priority, execution.started_at, execution.execution_id)
+                due.append(((*rank, step.order, visit.visit), execution, visit))
+    due.sort(key=lambda entry: entry[0])
+    for _, execution, visit in due:
+        yield execution, visit
+
+
+def _silence_due(customer: Customer, trigger: CompiledTrigger, catalogue: Catalogue) -> Millis | None:
+    """Return when a silence becomes long enough; None when it was answered, or began too long ago to count."""
+    began = customer.last_activity
+    if began is None or customer.silences.get(trigger.key) == began:
+        return None
+    known_at = began if customer.activity_seen_at is None else customer.activity_seen_at
+    if known_at - began > catalogue.max_event_age_ms:
+        return None
+    due_at = began + trigger.silence_ms
+    return due_at if due_at > known_at else known_at + LATE_DEADLINE_MS
+
+
+def _answer_silence(turn: Turn, trigger: CompiledTrigger) -> None:
+    """Fire once for this silence, or pass it by when the customer doesn't match."""
+    customer = turn.customer
+    began = customer.last_activity or 0
+    customer.silences[trigger.key] = began
+    turn.scene.execution = None
+    if trigger.where is not None and not trigger.where(turn.scene):
+        return
+    detail: dict[str, Json] = {"last_activity": as_text(began), "confidence_score": 1.0}
+    _start_or_refuse(turn, trigger, began, detail, b"null")

@@ -1,0 +1,245 @@
+"""What one event teaches about a customer: history, computed fields, CRM fields, addresses, consent, session.
+
+Events come late and out of order, so everything here is placed by `occurred_at`: instants only move forward,
+of two CRM values the later one wins, counts add up whatever the order.
+"""
+
+from bisect import insort
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from journeys.scoring import add
+from schemas.customer import (
+    MAX_ATTRIBUTES,
+    MAX_ATTRIBUTES_BYTES,
+    MAX_COUNTED_TYPES,
+    RECENT_EVENTS,
+    Contact,
+    Customer,
+    Session,
+)
+from schemas.events import MESSAGE_CHANNELS, Event, Json
+from schemas.instants import MINUTE_MS, Millis
+
+FUTURE_TOLERANCE_MS: Final = 5 * MINUTE_MS
+SESSION_GAP_MS: Final = 30 * MINUTE_MS
+OTHER_TYPES: Final = "other"
+PURCHASES: Final = frozenset({"order_completed", "purchase"})
+AMOUNTS: Final = ("total", "revenue", "value", "amount")
+PAGE_VIEWS: Final = frozenset({"page_viewed", "screen_viewed"})
+ENGAGED: Final = frozenset(f"{channel}_{what}" for channel in MESSAGE_CHANNELS for what in ("opened", "clicked", "replied"))
+ADDRESSES: Final = ("email", "phone", "push_token", "social_id")
+STAGES: Final = ("prospect", "lead", "customer", "advocate", "churned")
+
+
+def clamp(event: Event, now: Millis) -> None:
+    """Bring an event from the future (more than five minutes ahead) back to now."""
+    if event.occurred_at > now + FUTURE_TOLERANCE_MS:
+        event.occurred_at = now
+
+
+def is_machine(properties: Mapping[str, Json]) -> bool:
+    """Tell whether a prefetching proxy or a scanner made the event; such events count nowhere."""
+    return properties.get("machine") is True
+
+
+def observe(customer: Customer, event: Event, weight: float, half_life_ms: float, now: Millis) -> bool:
+    """Take the event into history, computed fields and session.
+
+    Returns:
+        False when the bound on counted types was hit and the event was counted as `other`.
+    """
+    at = event.occurred_at
+    if customer.first_seen is None or at < customer.first_seen:
+        customer.first_seen = at
+    within_bound = _count(customer, event.type, at)
+    _recall(customer, at, event.type)
+    engaged = event.type in ENGAGED
+    if event.stream == "behavioral" or engaged:
+        _mark_activity(customer, at, now)
+    if engaged and (customer.last_engagement is None or at > customer.last_engagement):
+        customer.last_engagement = at
+    if weight:
+        customer.score, customer.score_at = add(customer.score, customer.score_at, weight, at, half_life_ms)
+    if event.stream == "behavioral":
+        _advance_session(customer, event)
+    return within_bound
+
+
+def _count(customer: Customer, event_type: str, at: Millis) -> bool:
+    counts = customer.counts
+    within_bound = event_type in counts or len(counts) < MAX_COUNTED_TYPES
+    counted = event_type if within_bound else OTHER_TYPES
+    counts[counted] = counts.get(counted, 0) + 1
+    if at > customer.last.get(counted, at - 1):
+        customer.last[counted] = at
+    return within_bound
+
+
+def _recall(customer: Customer, at: Millis, event_type: str) -> None:
+    recent = customer.recent
+    if not recent or at >= recent[-1][0]:
+        recent.append((at, event_type))
+    else:
+        insort(recent, (at, event_type), key=lambda entry: entry[0])
+    if len(recent) > RECENT_EVENTS:
+        del recent[0]
+
+
+def _mark_activity(customer: Customer, at: Millis, now: Millis) -> None:
+    if customer.last_activity is None or at > customer.last_activity:
+        customer.last_activity = at
+        customer.activity_seen_at = now
+
+
+def _advance_session(customer: Customer, event: Event) -> None:
+    """Extend the latest session, or open the next one; an event from before the session leaves it alone."""
+    session, at = customer.session, event.occurred_at
+    if session is not None and at <= session.started_at - SESSION_GAP_MS:
+        return
+    changed = session is not None and None not in (event.session_id, session.session_id) and (
+        event.session_id != session.session_id
+    )
+    if session is None or at - session.last_at >= SESSION_GAP_MS or (changed and at >= session.last_at):
+        session = customer.session = Session(started_at=at, last_at=at, session_id=event.session_id)
+    elif changed:
+        return
+    session.started_at = min(session.started_at, at)
+    session.last_at = max(session.last_at, at)
+    session.session_id = session.session_id or event.session_id
+    session.events += 1
+    session.pages += event.type in PAGE_VIEWS
+
+
+def add_purchase(customer: Customer, properties: Mapping[str, Json]) -> None:
+    """Count a purchase; its amount is the first number among total, revenue, value and amount."""
+    customer.total_purchases += 1
+    for name in AMOUNTS:
+        amount = properties.get(name)
+        if isinstance(amount, int | float) and not isinstance(amount, bool):
+            # Cents: a sum of floats would depend on the order of the events.
+            customer.total_spent = round(customer.total_spent + amount, 2)
+            return
+
+
+def learn_addresses(customer: Customer, properties: Mapping[str, Json]) -> list[str]:
+    """Take `email` and `phone` of any event where none is known yet; return the names that changed."""
+    changed = []
+    for name in ("email", "phone"):
+        value = properties.get(name)
+        if getattr(customer, name) is None and isinstance(value, str) and value:
+            setattr(customer, name, value)
+            changed.append(name)
+    return changed
+
+
+def update_from_crm(customer: Customer, event: Event, properties: Mapping[str, Json]) -> list[str]:
+    """Take a `customer_updated` event: per field the later `occurred_at` wins, null removes.
+
+    Returns:
+        The names that changed, and `attributes!` when the bound on attributes refused some.
+    """
+    changed: list[str] = []
+    at = event.occurred_at
+    for name in ADDRESSES:
+        value = properties.get(name)
+        if name in properties and (value is None or isinstance(value, str)) and _is_newer(customer, f"@{name}", at):
+            if getattr(customer, name) != value:
+                setattr(customer, name, value or None)
+                changed.append(name)
+    changed += _merge(customer, customer.attributes, properties.get("attributes"), "", at)
+    changed += _merge(customer, customer.preferences, properties.get("preferences"), "preferences.", at)
+    stage = properties.get("lifecycle_stage")
+    if stage in STAGES and (customer.stage_at is None or at >= customer.stage_at):
+        if customer.lifecycle_stage != stage:
+            changed.append("lifecycle_stage")
+        customer.lifecycle_stage, customer.stage_at = str(stage), at
+    return changed
+
+
+def _merge(customer: Customer, target: dict[str, Json], values: Json, prefix: str, at: Millis) -> list[str]:
+    if not isinstance(values, dict):
+        return []
+    changed = []
+    for name, value in values.items():
+        if not _is_newer(customer, prefix + name, at):
+            continue
+        if value is None:
+            if target.pop(name, None) is not None:
+                changed.append(prefix + name)
+        elif target.get(name) != value or type(target.get(name)) is not type(value):
+            changed.append(prefix + name if set_bounded(target, name, value) else prefix + name + "!")
+    return changed
+
+
+def _is_newer(customer: Customer, name: str, at: Millis) -> bool:
+    """Tell whether `at` isn't before the value's last change, and remember it (a removed name stays known)."""
+    known = customer.attribute_times.get(name)
+    if known is not None and at < known:
+        return False
+    if known is not None or len(customer.attribute_times) < 2 * MAX_ATTRIBUTES:
+        customer.attribute_times[name] = at
+    return True
+
+
+def set_bounded(target: dict[str, Json], name: str, value: Json) -> bool:
+    """Set an attribute within the bounds of 200 names and 32 KiB; return False, unchanged, beyond them."""
+    if name not in target and len(target) >= MAX_ATTRIBUTES:
+        return False
+    candidate = {**target, name: value}
+    if len(_encode(candidate)) > MAX_ATTRIBUTES_BYTES:
+        return False
+    target[name] = value
+    return True
+
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def join_segment(customer: Customer, segment_id: str) -> bool:
+    """Make the customer a member; return False if she was one already."""
+    if segment_id in customer.segments:
+        return False
+    insort(customer.segments, segment_id)
+    return True
+
+
+def leave_segment(customer: Customer, segment_id: str) -> bool:
+    """End a membership; return False if there was none."""
+    if segment_id not in customer.segments:
+        return False
+    customer.segments.remove(segment_id)
+    return True
+
+
+def update_consent(customer: Customer, event: Event, properties: Mapping[str, Json]) -> str | None:
+    """Take consent, bounces, complaints and unsubscribes; return the channel whose contact changed, or None."""
+    if event.type == "consent_changed":
+        return _change_consent(customer, event.occurred_at, properties)
+    channel, _, what = event.type.partition("_")
+    hard = what == "bounced" and properties.get("bounce_type", "hard") != "soft"
+    if not (hard or what in {"complained", "unsubscribed"}):
+        return None
+    contact = customer.contacts.setdefault(channel, Contact())
+    if contact.suppressed in {"bounced", "complained"} or contact.suppressed == what:
+        return None
+    if what == "unsubscribed" and event.occurred_at < contact.changed_at:
+        return None
+    contact.suppressed, contact.changed_at = what, max(contact.changed_at, event.occurred_at)
+    return channel
+
+
+def _change_consent(customer: Customer, at: Millis, properties: Mapping[str, Json]) -> str | None:
+    """A consent lifts an unsubscribe, never a hard bounce or a complaint."""
+    channel, consent = properties.get("channel"), properties.get("consent")
+    if channel not in MESSAGE_CHANNELS or consent not in {"granted", "denied"}:
+        return None
+    contact = customer.contacts.setdefault(str(channel), Contact())
+    if at < contact.changed_at:
+        return None
+    contact.consent, contact.changed_at = str(consent), at
+    if consent == "granted" and contact.suppressed == "unsubscribed":
+        contact.suppressed = None
+    return str(channel)

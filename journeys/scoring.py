@@ -1,0 +1,82 @@
+"""The engagement score: a sum of event weights that halves every half-life, kept as (value, instant).
+
+Exponential decay is the one forgetting that needs no history: the sum at any later instant is the sum now times
+a power of one half (forward decay; Cormode et al., ICDE 2009). Each event contributes weight · 2^-(age / half-life)
+whatever the order of arrival, so a late event adds what is left of its weight and leaves the instant alone. The
+sum is never cut, or the order would matter; only the score that is read is.
+"""
+
+from math import exp2
+from typing import Final
+
+from schemas.customer import Customer
+from schemas.definitions import Scoring
+from schemas.events import MESSAGE_CHANNELS
+from schemas.instants import Millis
+
+HIGHEST_SCORE: Final = 100.0
+DIGITS: Final = 6
+"""Scores are compared after rounding, so that the order of a sum of floats can't decide."""
+
+_WEIGHTS_OF_ENGAGEMENT: Final = {
+    "opened": 5.0,
+    "clicked": 10.0,
+    "replied": 15.0,
+    "unsubscribed": -20.0,
+    "complained": -50.0,
+}
+DEFAULT_WEIGHTS: Final[dict[str, float]] = {
+    "page_viewed": 1.0,
+    "product_viewed": 2.0,
+    "product_added": 5.0,
+    "cart_updated": 5.0,
+    "checkout_started": 8.0,
+    "content_downloaded": 8.0,
+    "form_submitted": 8.0,
+    "signup": 10.0,
+    "order_completed": 25.0,
+    **{f"{channel}_{what}": weight for channel in MESSAGE_CHANNELS for what, weight in _WEIGHTS_OF_ENGAGEMENT.items()},
+}
+
+
+def weights(scoring: Scoring) -> dict[str, float]:
+    """Return the weight of each event type, the definition's laid over the defaults; other types weigh 0."""
+    return {**DEFAULT_WEIGHTS, **scoring.weights}
+
+
+def decayed(value: float, at: Millis, now: Millis, half_life_ms: float) -> float:
+    """Return what is left at `now` of a value as of `at`; before `at` it is the value itself, never more."""
+    return value if now <= at else value * exp2((at - now) / half_life_ms)
+
+
+def add(
+    value: float, at: Millis | None, weight: float, occurred_at: Millis, half_life_ms: float
+) -> tuple[float, Millis]:
+    """Add an event's weight to the sum.
+
+    Args:
+        value: the sum as of `at`.
+        at: None while nothing was added yet.
+        weight: of the event's type, any sign.
+        occurred_at: before `at` for an event that came late.
+        half_life_ms: above 0.
+
+    Returns:
+        The new sum and its instant, the later of the two.
+    """
+    if at is None:
+        return weight, occurred_at
+    if occurred_at >= at:
+        return decayed(value, at, occurred_at, half_life_ms) + weight, occurred_at
+    return value + decayed(weight, occurred_at, at, half_life_ms), at
+
+
+def score(customer: Customer, now: Millis, half_life_ms: float) -> float:
+    """Return the customer's engagement score at `now`: 0 to 100, rounded to 6 decimals."""
+    at = customer.score_at
+    if at is None:
+        return 0.0
+    value = decayed(customer.score, at, now, half_life_ms)
+    if value <= 0.0:
+        return 0.0
+    return round(value, DIGITS) if value < HIGHEST_SCORE else HIGHEST_SCORE

@@ -1,0 +1,297 @@
+"""Checks of single parts of definitions: a comparison, a timing, a step's configuration, whatever surrounds it.
+
+What a leaf of this room compiles (fields, operators, timings, templates), the leaf itself judges; here its verdict
+gets a place and what would be right.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from journeys.conditions import Performed, comparison_mistake
+from journeys.fields import compile_field
+from journeys.operators import POSITIVE, constant_mistake
+from journeys.templates import TemplateProblem, compile_template
+from journeys.timing import TimingProblem, compile_timing, compile_wait, parse_clock
+from schemas.definitions import (
+    AddToSegment,
+    Comparison,
+    Condition,
+    DecisionStep,
+    EmailConfiguration,
+    FixedTime,
+    RemoveFromSegment,
+    ScoreBased,
+    SegmentBranch,
+    Settings,
+    SplitTest,
+    Template,
+    Timing,
+    UntilDate,
+    UntilEvent,
+    UntilTime,
+    UpdateAttributes,
+    WorkflowSettings,
+)
+from schemas.events import Json
+from schemas.instants import is_zone
+from schemas.problems import Problem, Spot, shown, suggestion
+from schemas.reading import read
+
+ROOTS: Final = (
+    "event",
+    "trigger",
+    "attributes",
+    "preferences",
+    "session",
+    "counts",
+    "last",
+    "execution",
+    "customer",
+)
+"""What the first part of a dotted field may be."""
+
+
+_LISTED: Final = 10
+_REFERENCE: Final = re.compile(r"\$\{([^{}]*)\}")
+_BREAKS: Final = re.compile(r"[\x00-\x1f\x7f]")
+_CLOCK: Final = 'a local time such as "09:00", from 00:00 to 23:59'
+_ZONE: Final = "a zone of the IANA database, such as Europe/Berlin"
+_TIMING_ASPECTS: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
+    ("at", ("at", "business_hours_only", "avoid_weekends"), f"{_CLOCK}; in business hours 09:00 to 16:59"),
+    ("send_immediately", ("send_immediately", "business_hours_only"), "one of the two"),
+    ("delay_hours", ("delay_hours", "expires_after_hours"), "a delay below expires_after_hours"),
+)
+"""Fields of a timing that can contradict each other: where to report it, who takes part, what would be right."""
+
+
+class Known(Struct, frozen=True, kw_only=True):
+    """The ids that there are, of sound documents or not; of templates their channel, None where it is broken."""
+
+    templates: Mapping[str, str | None]
+    segments: frozenset[str]
+    steps: frozenset[str] = frozenset()
+
+
+def check_part(value: Struct, spot: Spot, known: Known) -> Iterator[Problem]:
+    """Check one sound part of a definition, whatever surrounds it."""
+    yield from _check_next_steps(value, spot, known)
+    yield from _check_references(value, spot, known)
+    yield from _check_times(value, spot)
+    match value:
+        case Comparison():
+            yield from _check_comparison(value, spot, known)
+        case DecisionStep() if value.next_steps:
+            yield spot.under("next_steps").wrong("stand on a decision", "next_step in its branches")
+        case SplitTest():
+            yield from _check_variants(value, spot)
+        case ScoreBased():
+            yield from _check_thresholds(value, spot)
+        case UpdateAttributes():
+            yield from _check_attributes(value.attributes, spot.under("attributes"))
+        case Settings():
+            yield from _check_settings(value, spot)
+        case Template():
+            yield from _check_template(value, spot)
+
+
+def _check_references(value: Struct, spot: Spot, known: Known) -> Iterator[Problem]:
+    match value:
+        case EmailConfiguration():
+            yield from _check_template_of(value, spot.under("template_id"), known)
+        case SegmentBranch() | AddToSegment() | RemoveFromSegment():
+            yield from _check_segment(value.segment_id, spot.under("segment_id"), known)
+
+
+def _check_times(value: Struct, spot: Spot) -> Iterator[Problem]:
+    match value:
+        case Timing():
+            yield from _check_timing(value, spot)
+        case FixedTime(at=str() as at):
+            yield from _check_clock(at, spot.under("at"))
+        case UntilTime():
+            yield from _check_clock(value.target_time, spot.under("target_time"))
+        case UntilDate():
+            yield from _check_date(value, spot.under("target_date"))
+        case UntilEvent(timeout_hours=None, timeout_next_step=str()):
+            yield spot.under("timeout_hours").wrong("is missing, timeout_next_step needs it", "hours above 0")
+        case WorkflowSettings(timezone=str() as timezone) if not is_zone(timezone):
+            yield spot.under("timezone").wrong(f"{shown(timezone)} is no zone", _ZONE)
+
+
+def _check_next_steps(value: Struct, spot: Spot, known: Known) -> Iterator[Problem]:
+    for key in ("next_step", "default_next_step", "timeout_next_step"):
+        target = getattr(value, key, None)
+        if isinstance(target, str) and target not in known.steps:
+            yield _unknown("step", target, spot.under(key), known.steps)
+    targets = getattr(value, "next_steps", ())
+    for position, target in enumerate(targets):
+        if target not in known.steps:
+            yield _unknown("step", target, spot.under("next_steps", position), known.steps)
+
+
+def _unknown(what: str, name: str, spot: Spot, known: Iterable[str]) -> Problem:
+    ids = sorted(known)
+    hint = suggestion(name, ids)
+    listed = ", ".join(ids[:_LISTED])
+    expected = f"the id of a {what}" + (f"; {hint}" if hint else f", such as {listed}" if listed else "; there is none")
+    return spot.wrong(f"there is no {what} {shown(name)}", expected)
+
+
+def _check_segment(name: str, spot: Spot, known: Known) -> Iterator[Problem]:
+    if name not in known.segments:
+        yield _unknown("segment", name, spot, known.segments)
+
+
+def _check_template_of(email: EmailConfiguration, spot: Spot, known: Known) -> Iterator[Problem]:
+    if email.template_id not in known.templates:
+        yield _unknown("template", email.template_id, spot, known.templates)
+    elif known.templates[email.template_id] not in ("email", None):
+        channel = known.templates[email.template_id]
+        yield spot.wrong(f"template {shown(email.template_id)} is for {channel}", "a template for email")
+
+
+def _check_field(field: str, spot: Spot) -> Iterator[Problem]:
+    root, dot, _ = field.partition(".")
+    if dot and root and root not in ROOTS:
+        hint = suggestion(root, ROOTS)
+        right = f"one of {', '.join(ROOTS)} before the first dot" + (f"; {hint}" if hint else "")
+        yield spot.wrong(f"{shown(field)} begins with no known name", right)
+        return
+    try:
+        compile_field(field)
+    except ValueError as error:
+        yield spot.wrong(str(error), "a field such as first_name, attributes.plan or event.total")
+
+
+def _check_comparison(comparison: Comparison, spot: Spot, known: Known) -> Iterator[Problem]:
+    positive = POSITIVE.get(comparison.operator, comparison.operator)
+    value = spot.under("value")
+    if positive == "in_segment":
+        if isinstance(comparison.value, str):
+            yield from _check_segment(comparison.value, value, known)
+        else:
+            yield value.wrong(f"is {shown(comparison.value)}", "the id of a segment")
+        return
+    if positive == "performed":
+        yield from _check_performed(comparison, value, known)
+        return
+    if comparison.field is None:
+        yield spot.under("field").wrong(f"is missing, {comparison.operator} needs it", "a field such as total_spent")
+    else:
+        yield from _check_field(comparison.field, spot.under("field"))
+    mistake = constant_mistake(positive, comparison.value)
+    if mistake is not None:
+        yield value.wrong(f"is {shown(comparison.value)}", f"{comparison.operator} {mistake}")
+
+
+def _check_performed(comparison: Comparison, spot: Spot, known: Known) -> Iterator[Problem]:
+    reading = read(comparison.value, Performed, spot.path, file=spot.file)
+    problems = list(reading.problems)
+    for node in reading.nodes:
+        inner = Spot(spot.file, node.path)
+        if isinstance(node.value, Comparison) and not (node.value.field or "").startswith("event."):
+            right = "a field of the event that is counted, such as event.total"
+            problems.append(inner.under("field").wrong(f"is {shown(node.value.field)}", right))
+        else:
+            problems += check_part(node.value, inner, known)
+    if not problems and (mistake := comparison_mistake(comparison)) is not None:
+        problems.append(spot.wrong(mistake, "{event_type, min_count, within_hours, where}"))
+    yield from problems
+
+
+def _check_clock(text: str, spot: Spot) -> Iterator[Problem]:
+    try:
+        parse_clock(text)
+    except TimingProblem:
+        yield spot.wrong(f"is {shown(text)}", _CLOCK)
+
+
+def _check_timing(timing: Timing, spot: Spot) -> Iterator[Problem]:
+    for key, names, right in _TIMING_ASPECTS:
+        try:
+            compile_timing(Timing(**{name: getattr(timing, name) for name in names}))
+        except TimingProblem as error:
+            yield spot.under(key).wrong(str(error), right)
+
+
+def _check_date(wait: UntilDate, spot: Spot) -> Iterator[Problem]:
+    try:
+        compile_wait(wait)
+    except TimingProblem:
+        yield spot.wrong(f"is {shown(wait.target_date)}", "a date such as 2026-01-31, or 2026-01-31T09:00:00+01:00")
+
+
+def _check_variants(split: SplitTest, spot: Spot) -> Iterator[Problem]:
+    if not split.variants:
+        yield spot.under("variants").wrong("is empty", "at least one {name, weight, next_step}")
+    names = [variant.name for variant in split.variants]
+    for position, name in enumerate(names):
+        if name in names[:position]:
+            yield spot.under("variants", position, "name").wrong(f"{shown(name)} is there twice", "a name of its own")
+
+
+def _check_thresholds(decision: ScoreBased, spot: Spot) -> Iterator[Problem]:
+    yield from _check_field(decision.score_field, spot.under("score_field"))
+    scores = [threshold.min_score for threshold in decision.thresholds]
+    for position, score in enumerate(scores):
+        if score in scores[:position]:
+            place = spot.under("thresholds", position, "min_score")
+            yield place.wrong(f"{score:g} is there twice", "each threshold once")
+
+
+def _check_attributes(value: Json, spot: Spot) -> Iterator[Problem]:
+    """Check the `${path}` in values, however deep they lie."""
+    match value:
+        case str():
+            for reference in _REFERENCE.findall(value):
+                yield from _check_field(reference, spot)
+        case list():
+            for position, item in enumerate(value):
+                yield from _check_attributes(item, spot.under(position))
+        case dict():
+            for key, item in value.items():
+                yield from _check_attributes(item, spot.under(key))
+
+
+def _check_settings(settings: Settings, spot: Spot) -> Iterator[Problem]:
+    if not is_zone(settings.default_timezone):
+        yield spot.under("default_timezone").wrong(f"{shown(settings.default_timezone)} is no zone", _ZONE)
+    if settings.public_url is not None and not _is_web_address(settings.public_url):
+        yield spot.under("public_url").wrong(
+            f"is {shown(settings.public_url)}", "an address such as https://shop.example"
+        )
+    yield from _check_header(settings.default_from, spot.under("default_from"))
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and not re.search(r"[\s\x00-\x1f\x7f]", text)
+
+
+def _check_header(text: str | None, spot: Spot) -> Iterator[Problem]:
+    if text is not None and (_BREAKS.search(text) or not text.strip()):
+        yield spot.wrong(f"is {shown(text)}", "one line, such as Shop <hello@shop.example>")
+
+
+def _check_template(template: Template, spot: Spot) -> Iterator[Problem]:
+    yield from _check_header(template.from_, spot.under("from"))
+    yield from _check_header(template.reply_to, spot.under("reply_to"))
+    try:
+        compile_template(template, _any_test)
+    except TemplateProblem as error:
+        place, _, message = str(error).partition(": ")
+        if place.startswith("dynamic_content_rules."):
+            spot = spot.under("dynamic_content_rules", *place.split(".")[1:])
+        yield spot.wrong(message or place, "a template that compiles")
+
+
+def _any_test(_: Condition) -> Callable[[object], bool]:
+    """Stand in for a compiled condition: conditions are checked as parts of their own."""
+    return bool

@@ -1,0 +1,192 @@
+"""What is remembered of a customer: one value, encoded as an array, behind a head of 20 fixed bytes.
+
+The head (format, catalogue number, deadline, last log offset) lets recovery build the due index without decoding
+a single state. Fields are arrays in the order below: new ones are appended with a default, never inserted, and
+the format number rises when an old state can't be read as it stands.
+
+The state is changed in place while an input is folded. What is committed is the bytes; a live object whose
+bytes were not committed dies with its worker.
+"""
+
+import struct
+from typing import Final
+
+import msgspec
+from msgspec import Struct, field
+
+from schemas.errors import TidingsError
+from schemas.events import Json
+from schemas.instants import Millis
+
+FORMAT: Final = 1
+NO_DEADLINE: Final[Millis] = 2**63 - 1
+_HEAD: Final = struct.Struct(">BxHqq")
+HEAD_BYTES: Final = _HEAD.size
+
+SEEN_EVENTS: Final = 64
+RECENT_EVENTS: Final = 20
+MAX_ATTRIBUTES: Final = 200
+MAX_ATTRIBUTES_BYTES: Final = 32 * 1024
+MAX_COUNTED_TYPES: Final = 200
+MAX_STEP_HISTORY: Final = 100
+
+
+class Values(Struct, array_like=True):
+    """What the states are made of."""
+
+
+class Visit(Values, array_like=True):
+    """One branch of an execution, standing in a step. `due_at` is None while only an event can move it."""
+
+    step_id: str
+    visit: int
+    entered_at: Millis
+    due_at: Millis | None
+    expires_at: Millis | None = None
+    grace_until: Millis | None = None
+    deferred: str | None = None
+    """Why a message waits: `timing`, `data_grace`."""
+
+
+class StepEntry(Values, array_like=True):
+    """One line of an execution's step history."""
+
+    step_id: str
+    type: str
+    entered_at: Millis
+    left_at: Millis
+    result: str
+
+
+class Execution(Values, array_like=True):
+    """One customer's run through one workflow."""
+
+    execution_id: str
+    workflow_id: str
+    version: int
+    trigger_id: str
+    started_at: Millis
+    expires_at: Millis
+    trigger: bytes
+    """JSON of the event that started it; `null` when a timer did."""
+    branches: list[Visit]
+    visits: dict[str, int]
+    history: list[StepEntry] = field(default_factory=list)
+    last_send_at: Millis | None = None
+    last_event: bytes | None = None
+    variants: dict[str, str] = field(default_factory=dict)
+    """The variant taken at each split, by step."""
+
+
+class Ended(Values, array_like=True):
+    """What is kept of the last execution of a workflow: enough for re-entry and for `explain`."""
+
+    execution_id: str
+    started_at: Millis
+    ended_at: Millis
+    reason: str
+    last_send_at: Millis | None = None
+
+
+class Session(Values, array_like=True):
+    """The latest session, made of behavioral events by `occurred_at`."""
+
+    started_at: Millis
+    last_at: Millis
+    session_id: str | None = None
+    events: int = 0
+    pages: int = 0
+
+
+class Contact(Values, array_like=True):
+    """Consent and suppression of one channel."""
+
+    consent: str = "unknown"
+    suppressed: str | None = None
+    changed_at: Millis = 0
+
+
+class Customer(Values, array_like=True):
+    """Everything that a decision about this customer may depend on, besides the catalogue and the time."""
+
+    customer_id: str
+    now: Millis = -(2**62)
+    seen: list[tuple[int, Millis]] = field(default_factory=list)
+    # profile
+    email: str | None = None
+    phone: str | None = None
+    push_token: str | None = None
+    social_id: str | None = None
+    attributes: dict[str, Json] = field(default_factory=dict)
+    attribute_times: dict[str, Millis] = field(default_factory=dict)
+    preferences: dict[str, Json] = field(default_factory=dict)
+    lifecycle_stage: str = "prospect"
+    stage_at: Millis | None = None
+    segments: list[str] = field(default_factory=list)
+    contacts: dict[str, Contact] = field(default_factory=dict)
+    # computed
+    first_seen: Millis | None = None
+    last_activity: Millis | None = None
+    activity_seen_at: Millis | None = None
+    """The decision time at which `last_activity` became known; later than it when the event came late."""
+    last_engagement: Millis | None = None
+    score: float = 0.0
+    score_at: Millis | None = None
+    total_purchases: int = 0
+    total_spent: float = 0.0
+    counts: dict[str, int] = field(default_factory=dict)
+    last: dict[str, Millis] = field(default_factory=dict)
+    recent: list[tuple[Millis, str]] = field(default_factory=list)
+    session: Session | None = None
+    # journeys
+    executions: list[Execution] = field(default_factory=list)
+    ended: dict[str, Ended] = field(default_factory=dict)
+    cooldowns: dict[str, Millis] = field(default_factory=dict)
+    windows: dict[str, list[Millis]] = field(default_factory=dict)
+    """Instants that a counting trigger still needs, by trigger, oldest first."""
+    silences: dict[str, Millis] = field(default_factory=dict)
+    """By inactivity trigger: the `last_activity` of the silence that has been answered already."""
+    refusals: dict[str, int] = field(default_factory=dict)
+    """The UTC day of the last recorded refusal, by trigger and reason."""
+    clauses: dict[str, list[Millis]] = field(default_factory=dict)
+    """Instants that a `performed` clause still needs, by clause."""
+
+
+class Head(Struct, frozen=True, kw_only=True):
+    """The 20 bytes before a stored state."""
+
+    catalogue: int
+    deadline: Millis | None
+    last_offset: int
+
+
+class UnreadableState(TidingsError):
+    """A stored state of a format that this version can't read."""
+
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_decoder: Final = msgspec.msgpack.Decoder(Customer)
+
+
+def encode_customer(customer: Customer, head: Head) -> bytes:
+    """Encode a customer behind her head."""
+    deadline = NO_DEADLINE if head.deadline is None else head.deadline
+    return _HEAD.pack(FORMAT, head.catalogue, deadline, head.last_offset) + _encoder.encode(customer)
+
+
+def decode_head(stored: bytes) -> Head:
+    """Decode the head alone.
+
+    Raises:
+        UnreadableState: another format.
+    """
+    format_number, catalogue, deadline, last_offset = _HEAD.unpack_from(stored)
+    if format_number != FORMAT:
+        msg = f"a customer state has format {format_number}, this version reads {FORMAT}: use the version that wrote it"
+        raise UnreadableState(msg)
+    return Head(catalogue=catalogue, deadline=None if deadline == NO_DEADLINE else deadline, last_offset=last_offset)
+
+
+def decode_customer(stored: bytes) -> Customer:
+    """Decode the state behind the head."""
+    return _decoder.decode(memoryview(stored)[HEAD_BYTES:])

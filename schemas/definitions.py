@@ -1,0 +1,433 @@
+"""Definitions: what a user writes in YAML or JSON, as types. One document is one of the kinds below.
+
+These types say which fields exist, of which type and default; `schemas.reading` turns a document into them and
+collects every mistake with its path; `journeys.validation` checks what spans several fields or documents.
+A condition that holds for a set of siblings lies in tagged unions, so that a new step type doesn't type-check
+until every place handles it.
+"""
+
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta, Struct
+
+from schemas.decisions import Channel
+from schemas.events import Json
+
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=1, le=1_000)]
+"""Any count in a trigger or a `performed`: the number of instants a customer's state may have to keep."""
+
+Category = Literal["marketing", "transactional"]
+Operator = Literal[
+    "eq",
+    "ne",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "between",
+    "in",
+    "not_in",
+    "contains",
+    "not_contains",
+    "starts_with",
+    "ends_with",
+    "matches",
+    "exists",
+    "not_exists",
+    "within_hours",
+    "not_within_hours",
+    "before",
+    "after",
+    "in_segment",
+    "not_in_segment",
+    "performed",
+    "not_performed",
+]
+
+
+class Definition(Struct, frozen=True, kw_only=True):
+    """What all kinds have in common: nothing but being a value."""
+
+
+# Conditions ---------------------------------------------------------------------------------------------------
+
+
+class Comparison(Definition, frozen=True, kw_only=True):
+    """`{field, operator, value}`; `in_segment` and `performed` need no field."""
+
+    operator: Operator
+    field: Name | None = None
+    value: Json = None
+
+
+class AllOf(Definition, frozen=True, kw_only=True):
+    """`{all: […]}`; an empty list holds."""
+
+    all: tuple["Condition", ...]
+
+
+class AnyOf(Definition, frozen=True, kw_only=True):
+    """`{any: […]}`; an empty list doesn't hold."""
+
+    any: tuple["Condition", ...]
+
+
+class Negation(Definition, frozen=True, kw_only=True):
+    """`{not: …}`."""
+
+    negated: "Condition"
+
+
+Condition = Comparison | AllOf | AnyOf | Negation
+
+
+# Triggers -----------------------------------------------------------------------------------------------------
+
+
+class EventCondition(Definition, frozen=True, kw_only=True, tag_field="condition_type", tag="event"):
+    """Fires when such an event arrives; any other key of the document is an equality, kept in `equals`."""
+
+    event_type: Name
+    where: Condition | None = None
+    equals: dict[str, Json] = {}
+
+
+class FrequencyThreshold(Definition, frozen=True, kw_only=True, tag_field="condition_type", tag="frequency_threshold"):
+    """Fires when the event raises the number of such events in the window that ends with it to `min_frequency`."""
+
+    event_type: Name
+    min_frequency: Count = 3
+    time_window_minutes: Positive = 60
+    where: Condition | None = None
+
+
+class InactivityPeriod(Definition, frozen=True, kw_only=True, tag_field="condition_type", tag="inactivity_period"):
+    """Fires once that time has passed since `last_activity`, once per silence."""
+
+    inactivity_hours: Positive = 24
+    where: Condition | None = None
+
+
+TriggerCondition = EventCondition | FrequencyThreshold | InactivityPeriod
+TriggerType = Literal["behavioral", "transactional", "time_based", "data_driven", "engagement_based", "lifecycle"]
+
+
+class Trigger(Definition, frozen=True, kw_only=True):
+    """A condition that starts an execution. `id` defaults to the position, as text from "0"."""
+
+    type: TriggerType
+    conditions: TriggerCondition
+    id: Name | None = None
+    priority: int = 50
+    enabled: bool = True
+    cooldown_hours: NotNegative = 0
+
+
+# Steps --------------------------------------------------------------------------------------------------------
+
+
+class Timing(Definition, frozen=True, kw_only=True):
+    """When a message goes out: the earliest instant at which everything asked for holds in the customer's zone."""
+
+    send_immediately: bool = False
+    delay_hours: NotNegative = 0
+    business_hours_only: bool = False
+    avoid_weekends: bool = False
+    optimize: bool | None = None
+    at: str | None = None
+    expires_after_hours: Positive = 168
+
+
+class EmailConfiguration(Definition, frozen=True, kw_only=True):
+    """One e-mail from a template."""
+
+    template_id: Name
+    timing: Timing = Timing()
+    category: Category | None = None
+    guard: Condition | None = None
+
+
+class FixedTime(Definition, frozen=True, kw_only=True, tag_field="type", tag="fixed_time"):
+    """Waits for durations, which add up; `calendar_days` count local dates, `at` a local time on the last of them."""
+
+    duration_hours: NotNegative = 0
+    duration_minutes: NotNegative = 0
+    duration_days: NotNegative = 0
+    calendar_days: Annotated[int, Meta(ge=0, le=3_660)] = 0
+    at: str | None = None
+
+
+class UntilTime(Definition, frozen=True, kw_only=True, tag_field="type", tag="until_time"):
+    """Waits for the next local occurrence of a time, strictly after now."""
+
+    target_time: str
+
+
+class UntilDate(Definition, frozen=True, kw_only=True, tag_field="type", tag="until_date"):
+    """Waits for a date (its first local instant) or an instant; a past one goes on at once."""
+
+    target_date: str
+
+
+class UntilEvent(Definition, frozen=True, kw_only=True, tag_field="type", tag="until_event"):
+    """Waits for an event of the customer; after `timeout_hours` goes to `timeout_next_step`, or on without one."""
+
+    event_type: Name
+    where: Condition | None = None
+    timeout_hours: Positive | None = None
+    timeout_next_step: Name | None = None
+
+
+WaitConfiguration = FixedTime | UntilTime | UntilDate | UntilEvent
+
+
+class Branch(Definition, frozen=True, kw_only=True):
+    """A rule, and where the path goes if it is the first that holds."""
+
+    rule: Condition
+    next_step: Name
+
+
+class ConditionDecision(Definition, frozen=True, kw_only=True, tag_field="type", tag="condition"):
+    """The first branch whose rule holds, else the default; neither: the path ends."""
+
+    conditions: tuple[Branch, ...]
+    default_next_step: Name | None = None
+
+
+class Variant(Definition, frozen=True, kw_only=True):
+    """One way of a split."""
+
+    name: Name
+    weight: Positive
+    next_step: Name
+
+
+class SplitTest(Definition, frozen=True, kw_only=True, tag_field="type", tag="split_test"):
+    """By weight, the same customer always the same way."""
+
+    variants: tuple[Variant, ...]
+
+
+class Threshold(Definition, frozen=True, kw_only=True):
+    """A score from which on the path goes to `next_step`."""
+
+    min_score: float
+    next_step: Name
+
+
+class ScoreBased(Definition, frozen=True, kw_only=True, tag_field="type", tag="score_based"):
+    """The highest threshold reached, else the default."""
+
+    thresholds: tuple[Threshold, ...]
+    score_field: Name = "engagement_score"
+    default_next_step: Name | None = None
+
+
+class SegmentBranch(Definition, frozen=True, kw_only=True):
+    """A segment, and where its members go."""
+
+    segment_id: Name
+    next_step: Name
+
+
+class SegmentCheck(Definition, frozen=True, kw_only=True, tag_field="type", tag="segment_check"):
+    """The first segment that the customer is in, else the default."""
+
+    segments: tuple[SegmentBranch, ...]
+    default_next_step: Name | None = None
+
+
+DecisionConfiguration = ConditionDecision | SplitTest | ScoreBased | SegmentCheck
+
+
+class UpdateAttributes(Definition, frozen=True, kw_only=True, tag_field="type", tag="update_attributes"):
+    """Sets attributes; `${path}` in a value is resolved from customer, trigger, execution and `now`."""
+
+    attributes: dict[str, Json]
+
+
+class AddToSegment(Definition, frozen=True, kw_only=True, tag_field="type", tag="add_to_segment"):
+    """Makes the customer a member."""
+
+    segment_id: Name
+
+
+class RemoveFromSegment(Definition, frozen=True, kw_only=True, tag_field="type", tag="remove_from_segment"):
+    """Ends the membership."""
+
+    segment_id: Name
+
+
+class Exit(Definition, frozen=True, kw_only=True, tag_field="type", tag="exit"):
+    """Ends the execution (reason `exit`)."""
+
+
+ActionConfiguration = UpdateAttributes | AddToSegment | RemoveFromSegment | Exit
+
+
+class EmailStep(Definition, frozen=True, kw_only=True, tag_field="type", tag="email"):
+    """Sends one e-mail; ends when it is out or refused."""
+
+    id: Name
+    configuration: EmailConfiguration
+    next_steps: tuple[Name, ...] = ()
+    conditional_logic: Condition | None = None
+
+
+class WaitStep(Definition, frozen=True, kw_only=True, tag_field="type", tag="wait"):
+    """Lets time pass, or waits for an event."""
+
+    id: Name
+    configuration: WaitConfiguration
+    next_steps: tuple[Name, ...] = ()
+    conditional_logic: Condition | None = None
+
+
+class DecisionStep(Definition, frozen=True, kw_only=True, tag_field="type", tag="decision"):
+    """Chooses a branch; `next_steps` are refused."""
+
+    id: Name
+    configuration: DecisionConfiguration
+    next_steps: tuple[Name, ...] = ()
+    conditional_logic: Condition | None = None
+
+
+class ActionStep(Definition, frozen=True, kw_only=True, tag_field="type", tag="action"):
+    """Changes something about the customer or the execution."""
+
+    id: Name
+    configuration: ActionConfiguration
+    next_steps: tuple[Name, ...] = ()
+    conditional_logic: Condition | None = None
+
+
+Step = EmailStep | WaitStep | DecisionStep | ActionStep
+
+
+# Kinds --------------------------------------------------------------------------------------------------------
+
+
+class ReEntry(Definition, frozen=True, kw_only=True):
+    """Allows another execution once `after_hours` have passed since `from`."""
+
+    after_hours: NotNegative = 0
+    from_: Literal["ended", "started", "last_send"] = "ended"
+
+
+class WorkflowSettings(Definition, frozen=True, kw_only=True):
+    """How executions of a workflow behave as a whole."""
+
+    max_execution_time_days: Positive = 30
+    allow_multiple_executions: bool = False
+    re_entry: ReEntry | None = None
+    priority: int = 50
+    category: Category = "marketing"
+    timezone: str | None = None
+
+
+class Workflow(Definition, frozen=True, kw_only=True, tag_field="kind", tag="workflow"):
+    """Triggers, steps and settings. `id` defaults to the slug of the name."""
+
+    name: Name
+    steps: tuple[Step, ...]
+    triggers: tuple[Trigger, ...] = ()
+    id: Name | None = None
+    description: str = ""
+    enabled: bool = True
+    settings: WorkflowSettings = WorkflowSettings()
+
+
+class ContentVariant(Definition, frozen=True, kw_only=True):
+    """One content of a dynamic rule."""
+
+    content: str
+    condition: Condition | None = None
+
+
+class DynamicContentRule(Definition, frozen=True, kw_only=True):
+    """Replaces a placeholder by the first variant whose condition holds."""
+
+    content_variants: tuple[ContentVariant, ...]
+    condition: Condition | None = None
+    placeholder: str | None = None
+
+
+class Template(Definition, frozen=True, kw_only=True, tag_field="kind", tag="template"):
+    """The content of a message, with `{field}` placeholders."""
+
+    id: Name
+    content_template: str
+    name: str = ""
+    channel: Channel = "email"
+    subject_template: str = ""
+    text_template: str | None = None
+    personalization_fields: tuple[Name, ...] = ()
+    dynamic_content_rules: dict[str, DynamicContentRule] = {}
+    from_: str | None = None
+    reply_to: str | None = None
+    preheader: str | None = None
+
+
+class Segment(Definition, frozen=True, kw_only=True, tag_field="kind", tag="segment"):
+    """A set of customers whose members come by action and by CRM."""
+
+    id: Name
+    name: str = ""
+    description: str = ""
+
+
+class Scoring(Definition, frozen=True, kw_only=True, tag_field="kind", tag="scoring"):
+    """Weights of event types, laid over the defaults, and how fast the sum halves."""
+
+    weights: dict[str, float] = {}
+    half_life_hours: Positive = 14 * 24
+
+
+class Settings(Definition, frozen=True, kw_only=True, tag_field="kind", tag="settings"):
+    """Catalogue-wide settings."""
+
+    default_timezone: str = "UTC"
+    max_concurrent_executions: Annotated[int, Meta(ge=1, le=200)] = 50
+    max_event_age_hours: Positive = 72
+    data_grace_minutes: NotNegative = 10
+    require_consent: tuple[Channel, ...] = ("sms",)
+    default_from: str | None = None
+    public_url: str | None = None
+    """Where message links lead, such as https://links.shop.example; without it they have no value."""
+
+
+AnyDefinition = Workflow | Template | Segment | Scoring | Settings
+
+
+class Definitions(Struct, frozen=True, kw_only=True):
+    """A complete, valid set of definitions, each kind by id."""
+
+    workflows: dict[str, Workflow]
+    templates: dict[str, Template]
+    segments: dict[str, Segment]
+    scoring: Scoring = Scoring()
+    settings: Settings = Settings()
+
+
+NOT_BUILT_YET: Final = {
+    "kind": ("experiment", "lifecycle", "suppression", "content_block", "model", "test"),
+    "condition_type": (
+        "event_sequence",
+        "engagement_score",
+        "absence",
+        "session_threshold",
+        "attribute_change",
+        "lifecycle_change",
+        "segment_change",
+        "date_attribute",
+        "schedule",
+    ),
+    "step": ("sms", "push", "social", "message", "experiment"),
+    "wait": ("until_condition",),
+    "action": ("trigger_webhook", "send_event"),
+}
+"""Words of SPEC that a definition may not use yet; the error says so, instead of calling them unknown."""

@@ -1,0 +1,36 @@
+"""Ids and chance are hashes of causes, so that the same decision has the same id wherever it is computed."""
+
+from hashlib import blake2b, md5
+
+_SEPARATOR = "\x1f"
+"""A control character that no id may hold (events with it are refused), so that parts can't run into each other."""
+
+
+def execution_id(customer_id: str, workflow_id: str, trigger_id: str, cause: str) -> str:
+    """Return the id of the execution that `cause` (an event id, or a timer's instant) starts."""
+    return "x" + _digest(customer_id, workflow_id, trigger_id, cause)
+
+
+def send_id(execution: str, step_id: str, visit: int, channel: str) -> str:
+    """Return the id of the message that a visit of a step sends on a channel."""
+    return "s" + _digest(execution, step_id, str(visit), channel)
+
+
+def decision_id(customer_id: str, at: int, cause: str, position: int) -> str:
+    """Return the id of the `position`-th decision that `cause` led to at the instant `at`."""
+    return "d" + _digest(customer_id, str(at), cause, str(position))
+
+
+def event_hash(event_id: str) -> int:
+    """Return the 8 bytes by which an event id is remembered."""
+    return int.from_bytes(blake2b(event_id.encode(), digest_size=8).digest(), "big")
+
+
+def bucket(customer_id: str, salt: str) -> float:
+    """Return the customer's place in a split, 0 up to but not including 1, in steps of 1/10,000."""
+    digest = md5(f"{customer_id}:{salt}".encode(), usedforsecurity=False).hexdigest()
+    return int(digest, 16) % 10_000 / 10_000
+
+
+def _digest(*parts: str) -> str:
+    return blake2b(_SEPARATOR.join(parts).encode(), digest_size=12).hexdigest()

@@ -1,0 +1,127 @@
+"""The customer log: which records it holds besides events, and what its headers mean.
+
+An event has a key (`c:` customer or `a:` visitor) and the JSON of `schemas.events.Event` as its value. A record
+without a key concerns the whole partition: a catalogue mark, or the final mark that ends a log with its own clock.
+
+Headers, all optional but `source`: `source` 28 bytes, where the record came from; `sequence` 8 bytes, the line of a
+file; `appended` 8 bytes, the ingest's clock at the append, epoch milliseconds. All numbers are big-endian.
+"""
+
+import struct
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from schemas.events import Event
+from schemas.instants import Millis
+
+Headers = Sequence[tuple[str, bytes]]
+
+SOURCE: Final = "source"
+SEQUENCE: Final = "sequence"
+APPENDED: Final = "appended"
+POSITION: Final = "position"
+"""On outputs, 4 bytes: the place of a record among those of one decision."""
+END: Final = "end"
+"""On a public record without a value: the end of that partition of a finite input; its timestamp is the end of time."""
+
+_SOURCE: Final = struct.Struct(">16sHqH")
+_ORIGIN_BYTES: Final = 18
+_NUMBER: Final = struct.Struct(">q")
+_PLACE: Final = struct.Struct(">I")
+
+
+class Source(Struct, frozen=True, order=True):
+    """Where a log record came from: topic id, partition and offset of the public record, and the n-th made of it."""
+
+    topic_id: bytes
+    partition: int
+    offset: int
+    nth: int = 0
+
+
+def pack_source(source: Source) -> bytes:
+    """Pack a source; of one origin, later sources compare greater as bytes."""
+    return _SOURCE.pack(source.topic_id, source.partition, source.offset, source.nth)
+
+
+def split_source(packed: bytes) -> tuple[bytes, bytes]:
+    """Split a packed source into its origin (topic and partition) and its place there."""
+    return packed[:_ORIGIN_BYTES], packed[_ORIGIN_BYTES:]
+
+
+def unpack_source(packed: bytes) -> Source:
+    """Unpack a source."""
+    return Source(*_SOURCE.unpack(packed))
+
+
+class CatalogueMark(Struct, frozen=True, kw_only=True, tag_field="mark", tag="catalogue"):
+    """From here on, this version is in force. A mark not above the partition's number is ignored."""
+
+    number: int
+    rules_version: int
+    tzdata: str
+
+
+class FinalMark(Struct, frozen=True, kw_only=True, tag_field="mark", tag="final"):
+    """Time ends here: everything due up to the record's timestamp fires, and nothing follows."""
+
+
+Mark = CatalogueMark | FinalMark
+Clock = Literal["wall", "log"]
+
+_encoder: Final = msgspec.json.Encoder()
+_event_decoder: Final = msgspec.json.Decoder(Event)
+_mark_decoder: Final = msgspec.json.Decoder(Mark)
+
+
+def encode_event(event: Event) -> bytes:
+    """Encode an event as the value of a log record."""
+    return _encoder.encode(event)
+
+
+def decode_event(value: bytes) -> Event:
+    """Decode the value of a log record with a key."""
+    return _event_decoder.decode(value)
+
+
+def encode_mark(mark: Mark) -> bytes:
+    """Encode a mark as the value of a log record without a key."""
+    return _encoder.encode(mark)
+
+
+def decode_mark(value: bytes) -> Mark:
+    """Decode the value of a log record without a key."""
+    return _mark_decoder.decode(value)
+
+
+def pack_number(number: int) -> bytes:
+    """Pack a header's number."""
+    return _NUMBER.pack(number)
+
+
+def unpack_number(packed: bytes) -> int:
+    """Unpack a header's number."""
+    number: int = _NUMBER.unpack(packed)[0]
+    return number
+
+
+def pack_place(place: int) -> bytes:
+    """Pack the place of a record among those of one decision."""
+    return _PLACE.pack(place)
+
+
+def unpack_place(packed: bytes) -> int:
+    """Unpack a place."""
+    place: int = _PLACE.unpack(packed)[0]
+    return place
+
+
+def header(headers: Headers, name: str) -> bytes | None:
+    """Return the value of a header, or None."""
+    for found, value in headers:
+        if found == name:
+            return value
+    return None

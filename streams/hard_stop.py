@@ -1,0 +1,35 @@
+"""Ending the process at once, when going on could lose or double records.
+
+Faust and aiokafka swallow many errors and live on idle; a process that is gone is seen by its supervisor and
+recovers in seconds from what is committed. So whatever breaks a promise ends here: one line, then the exit.
+"""
+
+import logging
+import os
+import sys
+from typing import NoReturn
+
+log = logging.getLogger("tidings.streams")
+
+STOPPED_HARD = 75
+"""Exit code (EX_TEMPFAIL): memory was given up; start the worker again and it recovers."""
+
+REFUSED = 78
+"""Exit code (EX_CONFIG): the worker can't start as things are; starting it again won't help."""
+
+
+class RefusedToStart(Exception):
+    """What is found in Kafka doesn't allow a safe start; the message says what to do."""
+
+
+def stop_hard(reason: str, error: BaseException | None = None) -> NoReturn:
+    """Log one line and end the process, without any cleaning up that could touch Kafka.
+
+    A transaction under way stays open until the next owner's `init_transactions` aborts it.
+    """
+    code = REFUSED if isinstance(error, RefusedToStart) else STOPPED_HARD
+    log.critical("stopped hard (exit %d): %s%s", code, reason, f": {error!r}" if error else "")
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,221 @@
+"""One partition in our hands: recover, then fold, one transaction, next; until it is taken away.
+
+In order: fence the previous owner, read the changelog up to the fence, take the position from the fold, place
+the consumer there, open the partition. From then on one batch at a time: what waits is folded in slices (with
+a yield to the loop between), the outcome goes out in one transaction, and only then the next is begun. An
+error anywhere ends the process: the memory of a fold is ahead of what is committed.
+
+The group's committed offset is told in a transaction once a second, and soon when nothing waits; it is what
+others (and a person with a Kafka tool) read. The position that counts is the fold's own.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiokafka import TopicPartition
+from faust.types import TP
+
+from streams.batches import Batch
+from streams.changelog import FENCE_KEY, restore
+from streams.connection import Connection
+from streams.draining import BatchConsumer
+from streams.fold import Commit, Fold, Output
+from streams.hard_stop import RefusedToStart
+from streams.inbox import Inbox
+from streams.transactions import PartitionTransactions
+
+log = logging.getLogger("tidings.streams")
+
+SLICE_RECORDS = 1_000
+MOST_RECORDS_A_TRANSACTION = 10_000
+MOST_BYTES_A_TRANSACTION = 4 * 1024 * 1024
+OFFSET_EVERY_S = 1.0
+IDLE_S = 0.2
+CLOSE_S = 15.0
+
+
+class _Pending:
+    """What the next transaction will carry."""
+
+    def __init__(self) -> None:
+        self.outputs: list[Output] = []
+        self.changes: dict[bytes, bytes | None] = {}
+        self.next_offset: int | None = None
+        self.source_records = 0
+        self._bytes = 0
+
+    def add(self, commit: Commit) -> None:
+        self.outputs.extend(commit.outputs)
+        self.changes.update(commit.changes)
+        self.next_offset = commit.next_offset
+        # Lists, because generators take twice as long here.
+        self._bytes += sum([len(output.value) for output in commit.outputs])
+        self._bytes += sum([len(value) for _, value in commit.changes if value])
+
+    @property
+    def is_full(self) -> bool:
+        return self._bytes >= MOST_BYTES_A_TRANSACTION or self.source_records >= MOST_RECORDS_A_TRANSACTION
+
+
+class Owner:
+    """The life of one partition of the log between assignment and revocation."""
+
+    def __init__(
+        self,
+        tp: TP,
+        *,
+        app_id: str,
+        connection: Connection,
+        changelog_topic: str,
+        fold: Fold,
+        consumer: BatchConsumer,
+        clock: Callable[[], int],
+        settled: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`settled` returns when Faust is through with its part of the rebalance."""
+        self.tp = tp
+        self._connection = connection
+        self._changelog = TopicPartition(changelog_topic, tp.partition)
+        self._fold = fold
+        self._consumer = consumer
+        self._clock = clock
+        self._settled = settled
+        self._transactions = PartitionTransactions(
+            connection, app_id=app_id, source=TopicPartition(*tp), changelog_topic=changelog_topic
+        )
+        self._inbox: Inbox | None = None
+        self._closing = False
+        self._folded: int | None = None
+        self._told: int | None = None
+        self._told_at = 0.0
+        self._untold = False
+        self._task: asyncio.Task[None] | None = None
+        self.busy_since: float | None = None
+        """Loop time since which the same piece of work is under way; None while waiting for records."""
+
+    def begin(self) -> asyncio.Task[None]:
+        """Start the life as a task, and return it."""
+        self._task = asyncio.ensure_future(self._live())
+        return self._task
+
+    def deliver(self, batch: Batch) -> None:
+        """Take a batch.
+
+        Raises:
+            BrokenChain: it isn't the next one.
+        """
+        if self._inbox is not None and not self._closing:
+            self._inbox.put(batch)
+
+    async def close(self) -> None:
+        """Finish the transaction under way, tell the group how far we are, and let go.
+
+        Raises:
+            TimeoutError: that took longer than `CLOSE_S`; the partition may still be in our hands.
+        """
+        assert self._task is not None
+        self._closing = True
+        if self._inbox is None:
+            self._task.cancel()
+        else:
+            self._inbox.wake()
+        async with asyncio.timeout(CLOSE_S):
+            await asyncio.gather(self._task, return_exceptions=True)
+            await self._transactions.stop()
+
+    async def _live(self) -> None:
+        self._inbox = inbox = await self._recover()
+        while not self._closing:
+            came = await inbox.wait(self._patience_s())
+            self.busy_since = asyncio.get_running_loop().time()
+            if came:
+                await self._fold_what_waits(inbox)
+            if self._offset_is_due(idle=not came):
+                await self._tell_offset(inbox)
+            self.busy_since = None
+        await self._tell_offset(inbox)
+
+    async def _recover(self) -> Inbox:
+        began = asyncio.get_running_loop().time()
+        await self._transactions.start()
+        now = self._clock()
+        fence = await self._transactions.commit_fence(FENCE_KEY, b"%d" % now, now)
+        restored = await restore(self._fold, self._connection, self._changelog, fence)
+        start = await self._start_offset()
+        await self._consumer.thread.place(self.tp, start)
+        await self._settled()
+        took = asyncio.get_running_loop().time() - began
+        log.info("%s/%d: %d restored in %.1f s, from %d", *self.tp, restored, took, start)
+        inbox = Inbox(
+            start, hold=lambda: self._consumer.hold(self.tp), release=lambda: self._consumer.release(self.tp)
+        )
+        self._inbox = inbox
+        self._consumer.open(self.tp)
+        return inbox
+
+    async def _start_offset(self) -> int:
+        thread = self._consumer.thread
+        first, end = await thread.first_offset(self.tp), await thread.end_offset(self.tp)
+        position = self._fold.next_offset()
+        if position is not None:
+            if not first <= position <= end:
+                raise RefusedToStart(
+                    f"{self.tp.topic}/{self.tp.partition} holds offsets {first} to {end}, but the memory in"
+                    f" {self._changelog.topic} stands at {position}: run `tidings rebuild`"
+                )
+            return position
+        told = await thread.group_offset(self.tp)
+        if told is not None or first > 0:
+            found = f"the group is at offset {told}" if told is not None else f"the log begins at {first}"
+            raise RefusedToStart(
+                f"{self._changelog.topic}/{self.tp.partition} holds no position, but {found}: starting from"
+                " nothing would decide everything again; run `tidings rebuild`"
+            )
+        return 0
+
+    async def _fold_what_waits(self, inbox: Inbox) -> None:
+        pending = _Pending()
+        while records := inbox.take(SLICE_RECORDS):
+            await self._fold.prepare(records)
+            for commit in self._fold.fold(records):
+                pending.add(commit)
+                if pending.is_full:
+                    await self._commit(pending)
+                    pending = _Pending()
+            pending.source_records += len(records)
+            if self._closing or pending.is_full:
+                break
+            await asyncio.sleep(0)
+        await self._commit(pending)
+
+    async def _commit(self, pending: _Pending) -> None:
+        if pending.next_offset is None:
+            return
+        offset = pending.next_offset if self._offset_is_due(idle=False) else None
+        await self._transactions.commit(pending.outputs, pending.changes, now=self._clock(), offset=offset)
+        self._folded = pending.next_offset
+        self.busy_since = asyncio.get_running_loop().time()
+        self._untold = True
+        if offset is not None:
+            self._remember_told(offset)
+
+    def _patience_s(self) -> float:
+        return IDLE_S if self._untold else OFFSET_EVERY_S
+
+    def _offset_is_due(self, *, idle: bool) -> bool:
+        return idle or asyncio.get_running_loop().time() - self._told_at >= OFFSET_EVERY_S
+
+    async def _tell_offset(self, inbox: Inbox) -> None:
+        # Without a position in the changelog nothing is told, or the next start would refuse.
+        if self._folded is None:
+            return
+        offset = max(self._folded, inbox.passed) if inbox.waiting == 0 else self._folded
+        if offset != self._told:
+            await self._transactions.commit((), {}, now=self._clock(), offset=offset)
+            self._remember_told(offset)
+
+    def _remember_told(self, offset: int) -> None:
+        self._told = offset
+        self._untold = False
+        self._told_at = asyncio.get_running_loop().time()

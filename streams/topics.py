@@ -1,0 +1,192 @@
+"""Creating topics from data, checking those that exist, and asking where logs and groups stand.
+
+All with confluent-kafka's admin client, synchronously: these run before and beside the streams, never in them.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+
+from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
+
+from schemas.topics import TopicSpec
+from streams.connection import Connection, confluent_settings
+
+ANSWER_S = 20.0
+VISIBLE_WITHIN_S = 30.0
+LOOK_EVERY_S = 0.05
+
+PASSING = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._TRANSPORT,  # noqa: SLF001 -- the binding's only name for it
+}
+"""What brokers answer for a moment about a topic just created, or a leader that moves."""
+
+
+class TopicsDiffer(Exception):
+    """Topics exist with other settings than they must have; `differences` holds a sentence for each."""
+
+    def __init__(self, differences: Sequence[str]) -> None:
+        super().__init__("\n".join(differences))
+        self.differences = tuple(differences)
+
+
+class TopicsNotReady(Exception):
+    """Topics were created, but their partitions have no leaders."""
+
+
+@lru_cache(maxsize=4)
+def admin_client(connection: Connection) -> AdminClient:
+    """Return confluent-kafka's admin client for this connection, one for all who ask."""
+    return AdminClient({**confluent_settings(connection), "log_level": 2})
+
+
+def ensure_topics(connection: Connection, specs: Iterable[TopicSpec]) -> None:
+    """Create the topics that don't exist, wait until each partition has a leader, and check those that do.
+
+    The replication factor is the broker's default. Nothing is changed in a topic that exists.
+
+    Raises:
+        TopicsDiffer: a topic has another number of partitions or another value of a named setting.
+        TopicsNotReady: a partition has no leader after `VISIBLE_WITHIN_S`.
+        confluent_kafka.KafkaException: the brokers refuse, or can't be reached.
+    """
+    wanted = {spec.name: spec for spec in specs}
+    if not wanted:
+        return
+    admin = admin_client(connection)
+    existing = wanted.keys() & admin.list_topics(timeout=ANSWER_S).topics.keys()
+    _create(admin, [spec for name, spec in wanted.items() if name not in existing])
+    _wait_for_leaders(admin, wanted)
+    differences = _differences(admin, wanted)
+    if differences:
+        raise TopicsDiffer(differences)
+
+
+def _create(admin: AdminClient, specs: Sequence[TopicSpec]) -> None:
+    if not specs:
+        return
+    new = [
+        NewTopic(spec.name, num_partitions=spec.partitions, replication_factor=-1, config=dict(spec.config))
+        for spec in specs
+    ]
+    for created in admin.create_topics(new, operation_timeout=ANSWER_S, request_timeout=ANSWER_S).values():
+        try:
+            created.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+
+
+def _wait_for_leaders(admin: AdminClient, wanted: Mapping[str, TopicSpec]) -> None:
+    without: list[str] = []
+    for _ in _looks():
+        topics = admin.list_topics(timeout=ANSWER_S).topics
+        without = [
+            name
+            for name in wanted
+            if name not in topics
+            or not topics[name].partitions
+            or any(partition.leader < 0 for partition in topics[name].partitions.values())
+        ]
+        if not without:
+            return
+    raise TopicsNotReady(f"no leader after {VISIBLE_WITHIN_S:.0f} s: {', '.join(sorted(without))}")
+
+
+def _looks() -> Iterator[None]:
+    pause = threading.Event()
+    for _ in range(int(VISIBLE_WITHIN_S / LOOK_EVERY_S)):
+        yield
+        pause.wait(LOOK_EVERY_S)
+
+
+def _differences(admin: AdminClient, wanted: Mapping[str, TopicSpec]) -> list[str]:
+    topics = admin.list_topics(timeout=ANSWER_S).topics
+    found_configs = admin.describe_configs(
+        [ConfigResource(ResourceType.TOPIC, name) for name in wanted], request_timeout=ANSWER_S
+    )
+    differences = []
+    for resource, answer in found_configs.items():
+        spec = wanted[resource.name]
+        count = len(topics[spec.name].partitions)
+        if count != spec.partitions:
+            differences.append(
+                f"topic {spec.name}: has {count} partitions, needs {spec.partitions};"
+                " use another prefix, or delete the topic and let it be created anew (its records go with it)"
+            )
+        found = {entry.name: entry.value for entry in answer.result().values()}
+        for setting, value in spec.config.items():
+            if found.get(setting) != value:
+                differences.append(
+                    f"topic {spec.name}: {setting} is {found.get(setting)}, needs {value};"
+                    f" change it (kafka-configs.sh --alter --topic {spec.name} --add-config {setting}={value}),"
+                    " or use another prefix"
+                )
+    return differences
+
+
+def delete_topics(connection: Connection, names: Iterable[str]) -> None:
+    """Delete topics; one that doesn't exist is fine.
+
+    Raises:
+        confluent_kafka.KafkaException: the brokers refuse, or can't be reached.
+    """
+    doomed = list(names)
+    if not doomed:
+        return
+    for deleted in admin_client(connection).delete_topics(doomed, request_timeout=ANSWER_S).values():
+        try:
+            deleted.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise
+
+
+def partition_counts(connection: Connection, names: Iterable[str]) -> dict[str, int]:
+    """Return how many partitions each topic has; those that don't exist are left out."""
+    topics = admin_client(connection).list_topics(timeout=ANSWER_S).topics
+    return {name: len(topics[name].partitions) for name in names if name in topics}
+
+
+def end_offsets(connection: Connection, topic: str, *, committed: bool = True) -> dict[int, int]:
+    """Return for each partition the offset behind its last record (or marker).
+
+    With `committed`, the first record of an open transaction counts as the end.
+    """
+    admin = admin_client(connection)
+    partitions = admin.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
+    isolation = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+    ends: dict[int, int] = {}
+    for _ in _looks():
+        missing = partitions.keys() - ends.keys()
+        if not missing:
+            break
+        asked = {TopicPartition(topic, partition): OffsetSpec.latest() for partition in missing}
+        answers = admin.list_offsets(asked, isolation_level=isolation, request_timeout=ANSWER_S)
+        for tp, answer in answers.items():
+            try:
+                ends[tp.partition] = answer.result().offset
+            except KafkaException as error:
+                if error.args[0].code() not in PASSING:
+                    raise
+    return ends
+
+
+def committed_offsets(connection: Connection, group: str, topic: str) -> dict[int, int]:
+    """Return the offsets that a group has committed, by partition; those without one are left out."""
+    admin = admin_client(connection)
+    partitions = admin.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
+    asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition) for partition in partitions])
+    answer = admin.list_consumer_group_offsets([asked], require_stable=True, request_timeout=ANSWER_S)
+    found = answer[group].result().topic_partitions
+    return {tp.partition: tp.offset for tp in found if tp.offset >= 0}
+
+
+def all_folded(connection: Connection, group: str, topic: str, last: Mapping[int, int]) -> bool:
+    """Say whether the group has folded every partition beyond these offsets (of the final marks, say)."""
+    told = committed_offsets(connection, group, topic)
+    return all(told.get(partition, 0) > offset for partition, offset in last.items())

@@ -1,0 +1,124 @@
+"""The worker that folds the log: as many partitions as the group gives it, each with an owner of its own."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import faust
+from faust.types import TP
+
+from streams.app import Desk, make_app, run_app
+from streams.batches import Batch
+from streams.connection import Connection
+from streams.draining import BatchConsumer
+from streams.fold import Fold
+from streams.hard_stop import RefusedToStart, stop_hard
+from streams.owner import Owner
+from streams.topics import partition_counts
+
+
+def run_fold_worker(
+    *,
+    app_id: str,
+    connection: Connection,
+    source_topic: str,
+    changelog_topic: str,
+    make_fold: Callable[[int], Fold],
+    datadir: Path,
+    clock: Callable[[], int],
+) -> None:
+    """Fold the partitions of `source_topic` that the group `app_id` gives this process, until SIGTERM.
+
+    Args:
+        app_id: the consumer group, and the beginning of each transactional id.
+        source_topic: the log; it must exist.
+        changelog_topic: compacted, with as many partitions as the log; it must exist.
+        make_fold: makes the empty fold of a partition, whenever the partition is assigned anew.
+        datadir: a folder of this process alone; made if it isn't there.
+        clock: returns now in epoch milliseconds.
+
+    Returns after a clean stop. In every other case the process ends: with exit code `STOPPED_HARD` (75) when
+    starting it again recovers, with `REFUSED` (78) when a person has to do something first.
+    """
+
+    def make() -> tuple[faust.App, Desk]:
+        desk = _FoldDesk(app_id, connection, changelog_topic, make_fold, clock)
+        app = make_app(app_id=app_id, connection=connection, topics=[source_topic], desk=desk, datadir=datadir)
+        desk.app = app
+        return app, desk
+
+    _check_partition_counts(connection, source_topic, changelog_topic)
+    run_app(make)
+
+
+def _check_partition_counts(connection: Connection, source_topic: str, changelog_topic: str) -> None:
+    try:
+        counts = partition_counts(connection, [source_topic, changelog_topic])
+        for topic in (source_topic, changelog_topic):
+            if topic not in counts:
+                raise RefusedToStart(f"topic {topic} doesn't exist; create it first")
+        if counts[source_topic] != counts[changelog_topic]:
+            raise RefusedToStart(
+                f"{source_topic} has {counts[source_topic]} partitions and its changelog {changelog_topic}"
+                f" {counts[changelog_topic]}; they must be as many, since memory is kept per partition"
+            )
+    except Exception as error:
+        stop_hard("the topics aren't as the worker needs them", error)
+
+
+class _FoldDesk:
+    app: faust.App
+
+    def __init__(
+        self,
+        app_id: str,
+        connection: Connection,
+        changelog_topic: str,
+        make_fold: Callable[[int], Fold],
+        clock: Callable[[], int],
+    ) -> None:
+        self._app_id = app_id
+        self._connection = connection
+        self._changelog_topic = changelog_topic
+        self._make_fold = make_fold
+        self._clock = clock
+        self._owners: dict[TP, Owner] = {}
+
+    async def assigned(self, consumer: BatchConsumer, partitions: frozenset[TP]) -> None:
+        for tp in sorted(partitions):
+            owner = Owner(
+                tp,
+                app_id=self._app_id,
+                connection=self._connection,
+                changelog_topic=self._changelog_topic,
+                fold=self._make_fold(tp.partition),
+                consumer=consumer,
+                clock=self._clock,
+                settled=self._settled,
+            )
+            self._owners[tp] = owner
+            owner.begin().add_done_callback(_stop_if_failed)
+
+    async def revoked(self) -> None:
+        owners, self._owners = self._owners, {}
+        await asyncio.gather(*(owner.close() for owner in owners.values()))
+
+    def deliver(self, batch: Batch) -> None:
+        owner = self._owners.get(batch.tp)
+        if owner is not None:
+            owner.deliver(batch)
+
+    def stuck_for_s(self) -> float:
+        now = asyncio.get_running_loop().time()
+        since = [owner.busy_since for owner in self._owners.values() if owner.busy_since is not None]
+        return now - min(since, default=now)
+
+    async def _settled(self) -> None:
+        # Faust empties its queues at the very end of its own recovery, without a signal after it.
+        while self.app.rebalancing:
+            await asyncio.sleep(0.01)
+
+
+def _stop_if_failed(life: asyncio.Task[None]) -> None:
+    if not life.cancelled() and (error := life.exception()) is not None:
+        stop_hard("a partition could not go on", error)

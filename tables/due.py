@@ -1,0 +1,59 @@
+"""The due index: who needs to be looked at next, with at most one live entry per customer.
+
+A binary heap with lazy correction. A deadline that moves later (the common case: every activity puts off an
+inactivity timer) doesn't touch the heap; the entry is corrected when it comes up. Only one that moves earlier
+adds an entry, and the superseded one is dropped when it comes up.
+"""
+
+from heapq import heapify, heappop, heappush
+
+from schemas.instants import Millis
+
+
+class DueIndex:
+    """Deadlines by customer key, soonest first; ties go by key."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[Millis, bytes]] = []
+        self._indexed: dict[bytes, Millis] = {}
+        self._deadlines: dict[bytes, Millis] = {}
+
+    def __len__(self) -> int:
+        """Count the customers that have a deadline."""
+        return len(self._deadlines)
+
+    def set(self, key: bytes, deadline: Millis | None) -> None:
+        """Note a customer's deadline; None removes it."""
+        if deadline is None:
+            self._deadlines.pop(key, None)
+            return
+        self._deadlines[key] = deadline
+        indexed = self._indexed.get(key)
+        if indexed is None or deadline < indexed:
+            self._indexed[key] = deadline
+            heappush(self._heap, (deadline, key))
+
+    def fill(self, deadlines: dict[bytes, Millis]) -> None:
+        """Replace everything, in linear time."""
+        self._deadlines = dict(deadlines)
+        self._indexed = dict(deadlines)
+        self._heap = [(deadline, key) for key, deadline in deadlines.items()]
+        heapify(self._heap)
+
+    def next_due(self, until: Millis) -> tuple[Millis, bytes] | None:
+        """Return the soonest (deadline, key) at or before `until`; it stays until its deadline is set anew."""
+        heap = self._heap
+        while heap and heap[0][0] <= until:
+            at, key = heap[0]
+            if self._indexed.get(key) != at:
+                heappop(heap)
+                continue
+            deadline = self._deadlines.get(key)
+            if deadline == at:
+                return at, key
+            heappop(heap)
+            del self._indexed[key]
+            if deadline is not None:
+                self._indexed[key] = deadline
+                heappush(heap, (deadline, key))
+        return None

@@ -1,0 +1,1 @@
+"""The commands of `tidings`, one file each; they read arguments, call and print, and decide nothing."""

@@ -1,0 +1,112 @@
+"""What several commands ask for in the same way."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import structlog
+import typer
+from msgspec import Struct
+from rich.console import Console
+
+from schemas.definitions import Definitions
+from schemas.errors import TidingsError
+from schemas.events import Json
+from schemas.instants import Millis, parse_instant
+from tidings.commands.validate import report
+from tidings.definitions_folder import load_folder
+
+DefinitionsOption = Annotated[
+    Path, typer.Option("--definitions", metavar="DIR", help="Folder of workflows, templates and settings.")
+]
+EventsOption = Annotated[Path, typer.Option("--events", metavar="FILE", help="Events, one JSON object a line.")]
+UntilOption = Annotated[
+    str | None,
+    typer.Option("--until", metavar="TIME", help="Run on to this time, RFC 3339. Default: the last event's."),
+]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", metavar="FILE", help="Where the records go. Default: standard output.")
+]
+MaxJumpOption = Annotated[
+    int, typer.Option("--max-jump", metavar="DAYS", min=1, help="Refuse a line that moves the clock further.")
+]
+
+
+class ValidFolder(Struct, frozen=True, kw_only=True):
+    """A folder without problems: its definitions, and the documents they were read from."""
+
+    definitions: Definitions
+    documents: list[Json]
+
+
+def load_valid_folder(folder: Path) -> ValidFolder:
+    """Read a folder of definitions; print everything that is wrong with it and exit with 1 if anything is."""
+    result = load_folder(folder)
+    if result.definitions is None:
+        report(Console(stderr=True, highlight=False, soft_wrap=True), result)
+        raise typer.Exit(1)
+    return ValidFolder(definitions=result.definitions, documents=result.documents)
+
+
+def read_until(text: str | None) -> Millis | None:
+    """Read the time of `--until`.
+
+    Raises:
+        TidingsError: it isn't one.
+    """
+    try:
+        return None if text is None else parse_instant(text)
+    except ValueError as error:
+        msg = f"--until: {error}"
+        raise TidingsError(msg) from None
+
+
+@contextmanager
+def record_file(output: Path | None) -> Iterator[BinaryIO]:
+    """Open where records go.
+
+    Raises:
+        TidingsError: the file can't be written, or the disk is full.
+    """
+    try:
+        if output is None:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+        else:
+            with output.open("wb") as file:
+                yield file
+    except BrokenPipeError:
+        # Whoever read standard output has seen enough; Python would complain once more when it closes it.
+        sys.stdout = open("/dev/null", "w")  # noqa: SIM115, PTH123 -- stays open until the process ends
+    except OSError as error:
+        msg = f"can't write the records to {output or 'standard output'}: {error.strerror}"
+        raise TidingsError(msg) from None
+
+
+def configure_logging(level: str) -> None:
+    """Write one JSON object a line to standard error: time, level, logger, event; no personal data goes in."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ]
+    )
+    renderer = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+        ],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+    )
+    stream = logging.StreamHandler(sys.stderr)
+    stream.setFormatter(renderer)
+    logging.basicConfig(level=level.upper(), handlers=[stream], force=True)

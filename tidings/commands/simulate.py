@@ -1,0 +1,33 @@
+"""`tidings simulate`: the engine on a virtual clock, from a file to records, without Kafka."""
+
+import typer
+
+from journeys.catalogue import compile_catalogue
+from schemas.instants import DAY_MS
+from tidings.commands.options import (
+    DefinitionsOption,
+    EventsOption,
+    MaxJumpOption,
+    OutputOption,
+    UntilOption,
+    load_valid_folder,
+    read_until,
+    record_file,
+)
+from tidings.event_file import DEFAULT_MAX_JUMP_DAYS
+from tidings.simulation import simulate
+
+
+def simulate_command(
+    definitions: DefinitionsOption,
+    events: EventsOption,
+    until: UntilOption = None,
+    output: OutputOption = None,
+    max_jump: MaxJumpOption = DEFAULT_MAX_JUMP_DAYS,
+) -> None:
+    """Show what a file of events leads to, at once and without Kafka."""
+    catalogue = compile_catalogue(load_valid_folder(definitions).definitions, number=1)
+    end = read_until(until)
+    with record_file(output) as file:
+        tally = simulate(catalogue, events, until=end, max_jump_ms=max_jump * DAY_MS, write=file.write)
+    typer.echo(tally.in_words(), err=True)

@@ -1,0 +1,101 @@
+"""Events in files: NDJSON, one envelope a line; the file's order is the order of arrival.
+
+The clock of a file is the latest `received_at`, or `occurred_at` where that is missing, of the valid lines so
+far. A line that would carry it more than `max_jump_ms` ahead is refused: one wrong year in one line would fire
+every timer there is.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from schemas.errors import TidingsError
+from schemas.events import MAX_EVENT_BYTES, Event, InvalidEvent, check_envelope, read_envelope, stream_of
+from schemas.instants import DAY_MS, Millis, format_instant
+
+DEFAULT_MAX_JUMP_DAYS: Final = 400
+MISTAKES_OF_FILES: Final = frozenset({"not_text", "unknown_topic", "clock_jump"})
+"""Error classes that only a file can have: the same bytes on a public topic might well be an event."""
+
+
+class EventFileError(TidingsError):
+    """The file can't be read, or the time asked for doesn't fit it."""
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """One line: either an event or the reason why it is none. `clock` is the file's clock behind it."""
+
+    number: int
+    raw: bytes
+    clock: Millis
+    event: Event | None = None
+    problem: InvalidEvent | None = None
+
+
+def read_lines(path: Path, max_jump_ms: Millis = DEFAULT_MAX_JUMP_DAYS * DAY_MS) -> Iterator[Line]:
+    """Read a file of events, line by line; empty lines are passed over.
+
+    Raises:
+        EventFileError: the file can't be read.
+    """
+    clock: Millis | None = None
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(_bounded_lines(file), start=1):
+                if raw.isspace() or not raw:
+                    continue
+                line = _read(number, raw.rstrip(b"\r\n"), clock, max_jump_ms)
+                clock = line.clock if line.event is not None else clock
+                yield line
+    except OSError as error:
+        msg = f"can't read the events in {path}: {error.strerror}"
+        raise EventFileError(msg) from None
+
+
+def _bounded_lines(file: object) -> Iterator[bytes]:
+    """Iterate over lines, of which at most one byte more than an event may have is kept."""
+    while piece := file.readline(MAX_EVENT_BYTES + 2):  # type: ignore[attr-defined]
+        rest = piece
+        while rest and not rest.endswith(b"\n"):
+            rest = file.readline(MAX_EVENT_BYTES)  # type: ignore[attr-defined]
+        yield piece
+
+
+def _read(number: int, raw: bytes, clock: Millis | None, max_jump_ms: Millis) -> Line:
+    try:
+        if raw.startswith(b"\0"):
+            # On a topic this byte would announce Avro; a file holds JSON alone.
+            raise InvalidEvent("not_text", "not JSON: the line begins with a zero byte")
+        envelope = read_envelope(raw)
+        event = check_envelope(envelope, stream_of(envelope))
+        arrived = event.occurred_at if event.received_at is None else event.received_at
+        if clock is not None and arrived - clock > max_jump_ms:
+            days = (arrived - clock) // DAY_MS
+            raise InvalidEvent(
+                "clock_jump",
+                f"the clock would jump {days} days ahead to {format_instant(arrived)}; if that is right, allow it"
+                f" with --max-jump {days + 1}",
+            )
+    except InvalidEvent as problem:
+        return Line(number=number, raw=raw, clock=0 if clock is None else clock, problem=problem)
+    return Line(number=number, raw=raw, clock=arrived if clock is None else max(clock, arrived), event=event)
+
+
+def end_of_time(until: Millis | None, clock: Millis | None) -> Millis:
+    """Return the instant to which time runs: `until`, or the clock behind the last line.
+
+    Raises:
+        EventFileError: `until` lies before the last event.
+    """
+    last = 0 if clock is None else clock
+    if until is None:
+        return last
+    if until < last:
+        msg = (
+            f"--until {format_instant(until)} lies before the last event ({format_instant(last)}); leave it out or"
+            " name a later time"
+        )
+        raise EventFileError(msg)
+    return until

@@ -1,0 +1,82 @@
+"""The long-running processes of the program: worker and ingest, from settings to the movement."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from confluent_kafka import TopicCollection
+
+from agents.catalogues import Catalogues
+from agents.customers import CustomerFold
+from agents.ingest import LiveIngest, MergingIngest, Surroundings
+from journeys.catalogue import Catalogue
+from journeys.validation import definitions_from_documents
+from schemas.errors import TidingsError
+from schemas.log import Clock
+from schemas.topics import CUSTOMER_LOG, CUSTOMERS_CHANGELOG, PUBLIC_TOPICS
+from streams.connection import Connection
+from streams.registry import open_schemas
+from streams.sources import run_ingest_worker
+from streams.topics import admin_client
+from streams.worker import run_fold_worker
+from tidings.clock import wall_ms
+
+WORKER_GROUP = "worker"
+INGEST_GROUP = "ingest"
+
+
+def work(connection: Connection, prefix: str, datadir: Path) -> None:
+    """Fold the customer log until SIGTERM; see `run_fold_worker` for how the process ends otherwise."""
+    catalogues = Catalogues(connection, prefix, definitions_from_documents)
+
+    async def load(number: int) -> Catalogue:
+        return await asyncio.to_thread(catalogues.load, number)
+
+    run_fold_worker(
+        app_id=prefix + WORKER_GROUP,
+        connection=connection,
+        source_topic=prefix + CUSTOMER_LOG,
+        changelog_topic=prefix + CUSTOMERS_CHANGELOG,
+        make_fold=lambda _: CustomerFold(prefix, load),
+        datadir=datadir,
+        clock=wall_ms,
+    )
+
+
+def ingest(connection: Connection, prefix: str, datadir: Path, clock: Clock, registry_url: str | None) -> None:
+    """Bring public records into the customer log until SIGTERM; see `run_ingest_worker`."""
+    topics = [prefix + name for name in PUBLIC_TOPICS]
+    schemas = open_schemas(registry_url, connection, wall_ms)
+    around = Surroundings(
+        prefix=prefix,
+        topic_ids=topic_ids(connection, topics),
+        schema_of=schemas.known,
+        look_up_schema=schemas.schema,
+        clock=wall_ms,
+    )
+    make = MergingIngest if clock == "log" else LiveIngest
+    run_ingest_worker(
+        app_id=prefix + INGEST_GROUP,
+        connection=connection,
+        topics=topics,
+        make_ingest=lambda: make(around),
+        datadir=datadir,
+    )
+
+
+def topic_ids(connection: Connection, topics: list[str]) -> Mapping[str, bytes]:
+    """Return the 16 bytes by which Kafka tells each topic from another of the same name.
+
+    Raises:
+        TidingsError: a topic doesn't exist.
+    """
+    found = {}
+    for name, described in admin_client(connection).describe_topics(TopicCollection(topics)).items():
+        try:
+            identity = described.result().topic_id
+        except Exception as error:
+            msg = f"topic {name} can't be read: {error}; create the topics first (`tidings run` makes its own)"
+            raise TidingsError(msg) from None
+        high, low = identity.get_most_significant_bits(), identity.get_least_significant_bits()
+        found[name] = high.to_bytes(8, "big", signed=True) + low.to_bytes(8, "big", signed=True)
+    return found

@@ -1,0 +1,223 @@
+"""Reads the environment: once, whole, into one frozen object.
+
+This is the one file that sees `os.environ` (ruff's `banned-api` refuses it elsewhere); everything else gets
+what it needs as a parameter. All that is wrong is told at once. A name that begins with TIDINGS_ and means
+nothing is an error: a setting with a typing error in its name would otherwise silently be its default.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, get_args
+
+import msgspec
+
+from schemas.errors import TidingsError
+from streams.connection import Connection, SecurityProtocol
+
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_MOST_PARTITIONS: Final = 10_000
+# Kafka's own rule for topic names; room is left for the longest of our names behind the prefix.
+_PREFIX: Final = re.compile(r"[A-Za-z0-9._-]{0,120}")
+
+
+class SettingsError(TidingsError):
+    """The environment holds settings that can't be; the text has a line for each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        """Keep the problems, in the order of their names."""
+        self.problems = problems
+        super().__init__("Settings:\n" + "\n".join(f"  {problem}" for problem in problems))
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the environment says; a field that it doesn't mention has its default."""
+
+    bootstrap_servers: str | None = None
+    """Brokers to use, `host:port,…`; None: a local Kafka under the data folder."""
+    security_protocol: SecurityProtocol = "PLAINTEXT"
+    sasl_mechanism: str | None = None
+    sasl_username: str | None = None
+    sasl_password: str | None = None
+    ssl_ca: str | None = None
+    ssl_cert: str | None = None
+    ssl_key: str | None = None
+    schema_registry_url: str | None = None
+    database_url: str | None = None
+    topic_prefix: str = "tidings."
+    partitions: int = 16
+    """Partitions of the customer log, when it is created."""
+    data_dir: Path | None = None
+    """Where local services keep their files; None: `.tidings` in the checkout."""
+    log_level: str = "info"
+    java_home: Path | None = None
+
+    def __repr__(self) -> str:
+        """Say where it leads, and nothing that could hold a password."""
+        return f"Settings(bootstrap_servers={self.bootstrap_servers!r}, topic_prefix={self.topic_prefix!r})"
+
+    def connection(self, local: str | None = None) -> Connection:
+        """Return how to reach Kafka.
+
+        Args:
+            local: where a local Kafka runs; used when the environment names no other.
+
+        Raises:
+            SettingsError: there is neither.
+        """
+        bootstrap_servers = self.bootstrap_servers or local
+        if bootstrap_servers is None:
+            raise SettingsError(["no Kafka: set KAFKA_BOOTSTRAP_SERVERS, or run `tidings kafka start`"])
+        return Connection(
+            bootstrap_servers=bootstrap_servers,
+            security_protocol=self.security_protocol,
+            sasl_mechanism=self.sasl_mechanism,
+            sasl_username=self.sasl_username,
+            sasl_password=self.sasl_password,
+            ssl_ca=self.ssl_ca,
+            ssl_cert=self.ssl_cert,
+            ssl_key=self.ssl_key,
+        )
+
+
+def process_environment() -> Mapping[str, str]:
+    """Return the variables that this process was started with."""
+    return dict(os.environ)
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Parse an environment; an empty value counts as none.
+
+    Raises:
+        SettingsError: with everything that is wrong, one line each.
+    """
+    problems = _unknown_names(environment)
+    fields: dict[str, object] = {}
+    for name, (field, parse) in _NAMES.items():
+        text = environment.get(name, "")
+        if not text:
+            continue
+        try:
+            if field in fields:
+                message = f"give this or {_other_name(field, name)}, not both"
+                raise ValueError(message)  # noqa: TRY301 -- told in the same way as what the parsers find
+            fields[field] = parse(text)
+        except ValueError as error:
+            problems.append(f"{name}: {error}")
+    problems += _contradictions(fields)
+    if problems:
+        raise SettingsError(problems)
+    return msgspec.convert(fields, Settings)
+
+
+def _unknown_names(environment: Mapping[str, str]) -> list[str]:
+    problems = []
+    for name in sorted(environment):
+        # TIDINGS_TEST_… belongs to the test suite.
+        if not name.startswith("TIDINGS_") or name.startswith("TIDINGS_TEST_") or name in _NAMES:
+            continue
+        near = difflib.get_close_matches(name, _NAMES, n=3)
+        known = near or [known for known in _NAMES if known.startswith("TIDINGS_")]
+        problems.append(f"{name}: unknown; {'did you mean' if near else 'there are'} {', '.join(known)}?")
+    return problems
+
+
+def _contradictions(fields: Mapping[str, object]) -> list[str]:
+    """Find what is right one by one and wrong together."""
+    problems = []
+    protocol = str(fields.get("security_protocol", "PLAINTEXT"))
+    if protocol != "PLAINTEXT" and "bootstrap_servers" not in fields:
+        problems.append("TIDINGS_KAFKA_SECURITY_PROTOCOL: a local Kafka has none; set KAFKA_BOOTSTRAP_SERVERS too")
+    sasl = {"sasl_mechanism", "sasl_username", "sasl_password"} & fields.keys()
+    if protocol.startswith("SASL"):
+        for field in ("sasl_username", "sasl_password"):
+            if field not in fields:
+                problems.append(f"TIDINGS_KAFKA_{field.upper()}: needed with {protocol}")  # noqa: PERF401 -- reads better
+    elif sasl:
+        problems.append(f"TIDINGS_KAFKA_{min(sasl).upper()}: not used with {protocol}; say SASL_SSL or SASL_PLAINTEXT")
+    if ("ssl_cert" in fields) != ("ssl_key" in fields):
+        problems.append("TIDINGS_KAFKA_SSL_CERT and TIDINGS_KAFKA_SSL_KEY: needed both, or neither")
+    if not protocol.endswith("SSL") and {"ssl_ca", "ssl_cert", "ssl_key"} & fields.keys():
+        problems.append(f"TIDINGS_KAFKA_SSL_…: not used with {protocol}; say SSL or SASL_SSL")
+    return problems
+
+
+def _other_name(field: str, name: str) -> str:
+    return next(other for other, (of, _) in _NAMES.items() if of == field and other != name)
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            message = f"{text!r} is none of {', '.join(choices)}"
+            raise ValueError(message)
+        return text
+
+    return parse
+
+
+def _servers(text: str) -> str:
+    for server in text.split(","):
+        host, _, port = server.strip().rpartition(":")
+        if not host or not port.isdecimal() or "/" in host:
+            message = f"{server.strip()!r} isn't host:port"
+            raise ValueError(message)
+    return text
+
+
+def _partitions(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= _MOST_PARTITIONS):
+        message = f"{text!r} isn't a whole number from 1 to {_MOST_PARTITIONS}"
+        raise ValueError(message)
+    return int(text)
+
+
+def _prefix(text: str) -> str:
+    if not _PREFIX.fullmatch(text):
+        message = f"{text!r} can't begin a topic's name (letters, digits, '.', '_', '-', at most 120)"
+        raise ValueError(message)
+    return text
+
+
+def _readable_file(text: str) -> str:
+    if not Path(text).is_file():
+        message = f"there is no file {text}"
+        raise ValueError(message)
+    return text
+
+
+def _password_in_file(text: str) -> str:
+    try:
+        # The one line end that editors and `echo` leave isn't part of the password.
+        password = Path(text).read_text(encoding="utf-8").removesuffix("\n")
+    except OSError as error:
+        message = f"can't read {text}: {error.strerror}"
+        raise ValueError(message) from error
+    if not password:
+        message = f"{text} is empty"
+        raise ValueError(message)
+    return password
+
+
+_NAMES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
+    "KAFKA_BOOTSTRAP_SERVERS": ("bootstrap_servers", _servers),
+    "TIDINGS_KAFKA_SECURITY_PROTOCOL": ("security_protocol", _one_of(*get_args(SecurityProtocol))),
+    "TIDINGS_KAFKA_SASL_MECHANISM": ("sasl_mechanism", _one_of(*MECHANISMS)),
+    "TIDINGS_KAFKA_SASL_USERNAME": ("sasl_username", str),
+    "TIDINGS_KAFKA_SASL_PASSWORD": ("sasl_password", str),
+    "TIDINGS_KAFKA_SASL_PASSWORD_FILE": ("sasl_password", _password_in_file),
+    "TIDINGS_KAFKA_SSL_CA": ("ssl_ca", _readable_file),
+    "TIDINGS_KAFKA_SSL_CERT": ("ssl_cert", _readable_file),
+    "TIDINGS_KAFKA_SSL_KEY": ("ssl_key", _readable_file),
+    "SCHEMA_REGISTRY_URL": ("schema_registry_url", str),
+    "DATABASE_URL": ("database_url", str),
+    "TIDINGS_TOPIC_PREFIX": ("topic_prefix", _prefix),
+    "TIDINGS_PARTITIONS": ("partitions", _partitions),
+    "TIDINGS_DATA_DIR": ("data_dir", Path),
+    "TIDINGS_LOG_LEVEL": ("log_level", _one_of(*LOG_LEVELS)),
+    "JAVA_HOME": ("java_home", Path),
+}
+"""Every variable that Tidings reads: the field that it fills, and how its text is parsed."""
