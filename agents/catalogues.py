@@ -43,9 +43,7 @@ class CatalogueMissing(TidingsError):
     """A mark names a version that the topic doesn't hold."""
 
 
-def publish_catalogue(
-    connection: Connection, prefix: str, documents: list[Json], number: int, at: Millis
-) -> None:
+def publish_catalogue(connection: Connection, prefix: str, documents: list[Json], number: int, at: Millis) -> None:
     """Write a version and its marks, all or nothing.
 
     Args:

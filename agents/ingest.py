@@ -30,7 +30,20 @@ from schemas.events import (
     customer_key,
 )
 from schemas.instants import Millis
-from schemas.log import APPENDED, END, SEQUENCE, SOURCE, FinalMark, Source, encode_event, encode_mark, header, pack_number, pack_source, unpack_number  # fmt: skip
+from schemas.log import (  # fmt: skip
+    APPENDED,
+    END,
+    SEQUENCE,
+    SOURCE,
+    FinalMark,
+    Source,
+    encode_event,
+    encode_mark,
+    header,
+    pack_number,
+    pack_source,
+    unpack_number,
+)
 from schemas.topics import CUSTOMER_LOG, DEAD_LETTERS
 from schemas.wire import decode_event, schema_id
 from streams.appending import Appender, NewRecord
@@ -236,7 +249,9 @@ class _Merge:
         await self._translator.append()
         await self._translator.end(end)
         await self._appender.flush()
-        await self._sources.commit({tp: lane.position + 1 for tp, lane in self._lanes.items() if lane.position is not None})
+        await self._sources.commit(
+            {tp: lane.position + 1 for tp, lane in self._lanes.items() if lane.position is not None}
+        )
         return True
 
     async def _take(self, lane: _Lane, until: tuple[Millis, int, str, int, int] | None) -> bool:

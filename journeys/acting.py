@@ -6,7 +6,7 @@ from typing import Final
 from journeys.fields import compile_field, plain
 from journeys.profile import join_segment, leave_segment, set_bounded
 from journeys.scene import Scene
-from schemas.definitions import AddToSegment, RemoveFromSegment, UpdateAttributes
+from schemas.definitions import ActionConfiguration, AddToSegment, Exit, RemoveFromSegment, UpdateAttributes
 from schemas.events import Json
 from schemas.instants import format_instant
 
@@ -14,7 +14,7 @@ _REFERENCE: Final = re.compile(r"\$\{([^{}]{1,200})\}")
 NOW: Final = "now"
 
 
-def act(configuration: UpdateAttributes | AddToSegment | RemoveFromSegment, scene: Scene) -> dict[str, Json]:
+def act(configuration: ActionConfiguration, scene: Scene) -> dict[str, Json]:
     """Carry the action out; return what changed, as the detail of a `profile_changed`; empty for nothing."""
     match configuration:
         case UpdateAttributes(attributes=attributes):
@@ -23,11 +23,14 @@ def act(configuration: UpdateAttributes | AddToSegment | RemoveFromSegment, scen
             return {"segment_entered": segment_id} if join_segment(scene.customer, segment_id) else {}
         case RemoveFromSegment(segment_id=segment_id):
             return {"segment_left": segment_id} if leave_segment(scene.customer, segment_id) else {}
+        case Exit():
+            return {}
 
 
 def _update(attributes: dict[str, Json], scene: Scene) -> dict[str, Json]:
     changed: list[Json] = []
     refused: list[Json] = []
+    detail: dict[str, Json] = {"changed": changed}
     for name, template in attributes.items():
         value = resolve(template, scene)
         if value is None:
@@ -39,7 +42,9 @@ def _update(attributes: dict[str, Json], scene: Scene) -> dict[str, Json]:
             refused.append(name)
         # The action is the latest word on the attribute; an older CRM event doesn't take it back.
         scene.customer.attribute_times[name] = scene.now
-    return {"changed": changed} | ({"refused": refused} if refused else {})
+    if refused:
+        detail["refused"] = refused
+    return detail
 
 
 def resolve(value: Json, scene: Scene) -> Json:

@@ -12,11 +12,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from journeys.conditions import Clause, Clauses, Test, compile_condition, compile_equals, compile_where
-from journeys.fields import compile_field
+from journeys.scene import Scene
 from journeys.scoring import weights
 from journeys.templates import CompiledTemplate, compile_template
 from journeys.timing import CompiledTiming, CompiledWait, compile_timing, compile_wait
-from journeys.scene import Scene
 from schemas.decisions import Channel
 from schemas.definitions import (
     Category,
@@ -24,13 +23,16 @@ from schemas.definitions import (
     Definitions,
     EmailStep,
     EventCondition,
+    FixedTime,
     FrequencyThreshold,
     InactivityPeriod,
     Settings,
     Step,
     Template,
     Trigger,
+    UntilDate,
     UntilEvent,
+    UntilTime,
     WaitStep,
     Workflow,
 )
@@ -200,9 +202,7 @@ def _compile_trigger(
             return replace(common, silence_ms=int(conditions.inactivity_hours * HOUR_MS))
 
 
-def _compile_workflow(
-    workflow: Workflow, number: int, definitions: Definitions, clauses: Clauses
-) -> CompiledWorkflow:
+def _compile_workflow(workflow: Workflow, number: int, definitions: Definitions, clauses: Clauses) -> CompiledWorkflow:
     settings = workflow.settings
     return CompiledWorkflow(
         id=workflow.id or workflow.name,
@@ -234,7 +234,7 @@ def _compile_step(
                 id=step.id, order=order, step=step, type="wait", next_steps=following, logic=logic,
                 until_where=compile_where(until.where, clauses),
             )  # fmt: skip
-        case WaitStep(configuration=wait):
+        case WaitStep(configuration=(FixedTime() | UntilTime() | UntilDate()) as wait):
             return CompiledStep(
                 id=step.id, order=order, step=step, type="wait", next_steps=following, logic=logic,
                 wait=compile_wait(wait),
@@ -243,9 +243,7 @@ def _compile_step(
     if isinstance(step.configuration, ConditionDecision):
         rules = tuple((compile_condition(b.rule, clauses), b.next_step) for b in step.configuration.conditions)
     kind = "action" if step.__struct_config__.tag == "action" else "decision"
-    return CompiledStep(
-        id=step.id, order=order, step=step, type=kind, next_steps=following, logic=logic, rules=rules
-    )
+    return CompiledStep(id=step.id, order=order, step=step, type=kind, next_steps=following, logic=logic, rules=rules)
 
 
 def _compile_content(template: Template, clauses: Clauses) -> Content:

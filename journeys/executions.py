@@ -8,10 +8,10 @@ from collections import deque
 from typing import Final, assert_never
 
 from journeys.acting import act
+from journeys.best_hours import DEFAULT_BEST_HOURS
 from journeys.branching import branch
 from journeys.catalogue import CompiledStep, CompiledTrigger, CompiledWorkflow
 from journeys.sending import WAITS_FOR_DATA, Refusal, attempt
-from journeys.best_hours import DEFAULT_BEST_HOURS
 from journeys.timing import customer_zone, next_send_time, wait_until
 from journeys.turn import Turn
 from schemas.customer import MAX_STEP_HISTORY, Ended, Execution, StepEntry, Visit
@@ -96,8 +96,8 @@ def _enter(
             _complete(turn, execution, step, visit, "exit", ())
             end(turn, execution, "exit")
             return None
-        case ActionStep(configuration=configuration):
-            changed = act(configuration, turn.scene)
+        case ActionStep(configuration=action):
+            changed = act(action, turn.scene)
             if changed:
                 turn.record("profile_changed", execution=execution, step_id=step.id, detail=changed)
             return _complete(turn, execution, step, visit, "done", step.next_steps)
@@ -129,7 +129,8 @@ def _schedule(
     if due is None:
         return _suppress(turn, execution, step, visit, Refusal(reason="no_possible_time"))
     if due > turn.now:
-        return _defer(turn, execution, step, visit, due, "timing")
+        _defer(turn, execution, step, visit, due, "timing")
+        return None
     return _send(turn, execution, workflow, step, visit)
 
 
@@ -146,13 +147,12 @@ def _send(
         if visit.grace_until is None:
             visit.grace_until = turn.now + grace_ms
         if turn.now < visit.grace_until:
-            return _defer(turn, execution, step, visit, visit.grace_until, "data_grace", outcome.detail)
+            _defer(turn, execution, step, visit, visit.grace_until, "data_grace", outcome.detail)
+            return None
     return _suppress(turn, execution, step, visit, outcome)
 
 
-def _publish(
-    turn: Turn, execution: Execution, step: CompiledStep, visit: Visit, send: Send
-) -> tuple[str, ...]:
+def _publish(turn: Turn, execution: Execution, step: CompiledStep, visit: Visit, send: Send) -> tuple[str, ...]:
     execution.last_send_at = turn.now
     turn.publish(send)
     turn.record(
@@ -164,9 +164,7 @@ def _publish(
     return _complete(turn, execution, step, visit, "sent", step.next_steps)
 
 
-def _suppress(
-    turn: Turn, execution: Execution, step: CompiledStep, visit: Visit, refusal: Refusal
-) -> tuple[str, ...]:
+def _suppress(turn: Turn, execution: Execution, step: CompiledStep, visit: Visit, refusal: Refusal) -> tuple[str, ...]:
     turn.record(
         "send_suppressed",
         reason=refusal.reason,
@@ -222,7 +220,8 @@ def _send_when_due(
         if due is None:
             return _suppress(turn, execution, step, visit, Refusal(reason="no_possible_time"))
         if due > turn.now:
-            return _defer(turn, execution, step, visit, due, "timing")
+            _defer(turn, execution, step, visit, due, "timing")
+            return None
     return _send(turn, execution, workflow, step, visit)
 
 
@@ -246,9 +245,7 @@ def take_event(turn: Turn, execution: Execution, visit: Visit, event_type: str, 
     execution.branches.remove(visit)
     execution.last_event = encoded
     detail: dict[str, Json] = {"event_id": event.event_id}
-    _go_on(
-        turn, execution, workflow, visit, _complete(turn, execution, step, visit, "event", step.next_steps, detail)
-    )
+    _go_on(turn, execution, workflow, visit, _complete(turn, execution, step, visit, "event", step.next_steps, detail))
 
 
 def _go_on(

@@ -29,7 +29,9 @@ OTHER_TYPES: Final = "other"
 PURCHASES: Final = frozenset({"order_completed", "purchase"})
 AMOUNTS: Final = ("total", "revenue", "value", "amount")
 PAGE_VIEWS: Final = frozenset({"page_viewed", "screen_viewed"})
-ENGAGED: Final = frozenset(f"{channel}_{what}" for channel in MESSAGE_CHANNELS for what in ("opened", "clicked", "replied"))
+ENGAGED: Final = frozenset(
+    f"{channel}_{what}" for channel in MESSAGE_CHANNELS for what in ("opened", "clicked", "replied")
+)
 ADDRESSES: Final = ("email", "phone", "push_token", "social_id")
 STAGES: Final = ("prospect", "lead", "customer", "advocate", "churned")
 
@@ -99,8 +101,10 @@ def _advance_session(customer: Customer, event: Event) -> None:
     session, at = customer.session, event.occurred_at
     if session is not None and at <= session.started_at - SESSION_GAP_MS:
         return
-    changed = session is not None and None not in (event.session_id, session.session_id) and (
-        event.session_id != session.session_id
+    changed = (
+        session is not None
+        and None not in (event.session_id, session.session_id)
+        and (event.session_id != session.session_id)
     )
     if session is None or at - session.last_at >= SESSION_GAP_MS or (changed and at >= session.last_at):
         session = customer.session = Session(started_at=at, last_at=at, session_id=event.session_id)

@@ -111,7 +111,7 @@ def _blocked(customer: Customer, channel: Channel, category: str, catalogue: Cat
 def is_possible_address(address: str) -> bool:
     """Tell whether an e-mail address has a possible syntax at all: one @, two sides, no white space or controls."""
     name, at, domain = address.rpartition("@")
-    sound = all(character.isprintable() and character not in " <>,;\"()[]" for character in address)
+    sound = all(character.isprintable() and character not in ' <>,;"()[]' for character in address)
     return bool(at and name and sound and "@" not in name and len(address) <= 254) and _is_domain(domain)
 
 

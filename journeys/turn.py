@@ -49,11 +49,9 @@ class Turn(Struct, kw_only=True):
         if self.scene.warnings:
             detail = {**(detail or {}), "warnings": list(self.scene.warnings)}
             self.scene.warnings.clear()
+        workflow_id, version = (None, None) if workflow is None else (workflow.id, workflow.version)
         if execution is not None:
             workflow_id, version = execution.workflow_id, execution.version
-        else:
-            workflow_id = None if workflow is None else workflow.id
-            version = None if workflow is None else workflow.version
         self.effects.append(
             Decision(
                 decision_id=decision_id(self.customer.customer_id, self.now, self.cause, len(self.effects)),

@@ -134,9 +134,10 @@ def warnings_of(document: Document, reading: Reading[AnyDefinition]) -> Iterator
 
 def _warn_of_keys(condition: EventCondition, spot: Spot) -> Iterator[Problem]:
     for key in condition.equals:
-        hint = "another condition_type" if key in _KEYS_OF_OTHERS else suggestion(key, _KEYS_OF_EVENTS)
+        is_of_others = key in _KEYS_OF_OTHERS
+        hint = "another condition_type, unless that is meant" if is_of_others else suggestion(key, _KEYS_OF_EVENTS)
         if hint:
-            yield spot.under(key).wrong("is compared with a property of that name", f"{hint}, unless that is meant")
+            yield spot.under(key).wrong("is compared with a property of that name", hint)
 
 
 def _warn_of_once(workflow: Workflow, spot: Spot) -> Iterator[Problem]:

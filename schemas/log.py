@@ -15,9 +15,9 @@ import msgspec
 from msgspec import Struct
 
 from schemas.events import Event
-from schemas.instants import Millis
 
 Headers = Sequence[tuple[str, bytes]]
+"""As aiokafka hands them over."""
 
 SOURCE: Final = "source"
 SEQUENCE: Final = "sequence"
@@ -94,7 +94,8 @@ def encode_mark(mark: Mark) -> bytes:
 
 def decode_mark(value: bytes) -> Mark:
     """Decode the value of a log record without a key."""
-    return _mark_decoder.decode(value)
+    mark: Mark = _mark_decoder.decode(value)
+    return mark
 
 
 def pack_number(number: int) -> bytes:

@@ -187,7 +187,7 @@ def _read_json(value: object, place: _Place) -> object:
     return place.wrong(f"is a {type(value).__name__}", "a value that JSON can hold")
 
 
-def _read_scalar(value: object, form: object, place: _Place, expected: str = "") -> object:
+def _read_scalar(value: object, form: object, place: _Place, limited: object = None) -> object:
     match value:
         case bool() if form is bool:
             return value
@@ -202,7 +202,7 @@ def _read_scalar(value: object, form: object, place: _Place, expected: str = "")
         case None if form is NoneType:
             return None
     quotes = " (in quotes)" if form is str and isinstance(value, int | float) and not isinstance(value, bool) else ""
-    return place.wrong(f"is {shown(value)}", (expected or describe(form)) + quotes)
+    return place.wrong(f"is {shown(value)}", describe(limited or form) + quotes)
 
 
 def _read_duration(number: float, place: _Place) -> object:
@@ -215,7 +215,7 @@ def _read_duration(number: float, place: _Place) -> object:
 def _read_annotated(value: object, form: object, place: _Place) -> object:
     """Read a scalar of limited range or length; nothing else is annotated."""
     base, *metas = get_args(form)
-    result = _read_scalar(value, base, place, describe(form))
+    result = _read_scalar(value, base, place, form)
     if isinstance(result, _Wrong):
         return result
     if isinstance(result, str) and _CONTROL.search(result):

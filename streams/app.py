@@ -25,7 +25,8 @@ from streams.batches import Batch, BatchSchema
 from streams.calm import calm_libraries
 from streams.connection import Connection, faust_broker, faust_credentials
 from streams.draining import FETCH_TIMEOUT_S, BatchConsumer, BatchTransport
-from streams.hard_stop import STOPPED_HARD, stop_hard
+from streams.hard_stop import stop_hard
+from streams.tables import NoTables
 
 log = logging.getLogger("tidings.streams")
 
@@ -55,9 +56,7 @@ class Desk(Protocol):
         """Return for how long there has been work without progress."""
 
 
-def make_app(
-    *, app_id: str, connection: Connection, topics: Sequence[str], desk: Desk, datadir: Path
-) -> faust.App:
+def make_app(*, app_id: str, connection: Connection, topics: Sequence[str], desk: Desk, datadir: Path) -> faust.App:
     """Build the app that reads `topics` in the group `app_id` and tells `desk`."""
     datadir.mkdir(parents=True, exist_ok=True)
     app = faust.App(
@@ -81,6 +80,7 @@ def make_app(
         web_enabled=False,
         autodiscover=False,
         store="memory://",
+        TableManager=NoTables,
     )
     transport = BatchTransport([URL(url) for url in faust_broker(connection).split(";")], app)
     transport.connection = connection
@@ -91,24 +91,39 @@ def make_app(
     return app
 
 
+def consumer_of(app: faust.App) -> BatchConsumer:
+    """Return the app's consumer, which is ours by the transport that `make_app` gives it."""
+    consumer = app.consumer
+    if not isinstance(consumer, BatchConsumer):
+        raise TypeError(f"the app reads with {consumer!r}, not in batches")
+    return consumer
+
+
+async def settled(app: faust.App) -> None:
+    """Wait until Faust is through with its part of a rebalance.
+
+    It empties its queues at the very end of that, and gives no signal behind it; a partition opened before
+    would lose what came first.
+    """
+    while app.rebalancing:  # noqa: ASYNC110 -- a flag of Faust's
+        await asyncio.sleep(0.01)
+
+
 def _connect(app: faust.App, topics: list[str], desk: Desk) -> None:
     async def receive(stream: StreamT[Batch]) -> None:
         async for batch in stream:
             try:
                 desk.deliver(batch)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 -- Faust would acknowledge it and restart the agent
                 stop_hard("a batch could not be taken", error)
 
-    async def on_revoked(app: faust.App, revoked: set[TP], **_: object) -> None:
-        consumer = app.consumer
-        assert isinstance(consumer, BatchConsumer)
-        consumer.close_all()
+    async def on_revoked(app: faust.App, /, *_: Any, **__: Any) -> None:
+        consumer_of(app).close_all()
         await _or_stop_hard(desk.revoked(), "giving partitions back failed")
 
-    async def on_assigned(app: faust.App, assigned: set[TP], **_: object) -> None:
-        consumer = app.consumer
-        assert isinstance(consumer, BatchConsumer)
-        await _or_stop_hard(desk.assigned(consumer, frozenset(assigned)), "taking partitions failed")
+    async def on_assigned(app: faust.App, /, *assigned: Any, **_: Any) -> None:
+        [partitions] = assigned
+        await _or_stop_hard(desk.assigned(consumer_of(app), frozenset(partitions)), "taking partitions failed")
 
     topic = app.topic(*topics, schema=BatchSchema(), acks=False)
     app.agent(topic, name="receive")(receive)
@@ -119,7 +134,7 @@ def _connect(app: faust.App, topics: list[str], desk: Desk) -> None:
 async def _or_stop_hard(work: Coroutine[Any, Any, None], failure: str) -> None:
     try:
         await work
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 -- Faust would crash its app and live on, idle
         stop_hard(failure, error)
 
 
@@ -162,8 +177,7 @@ def _stop_if_failed(starting: asyncio.Future[None]) -> None:
 
 
 async def _watch(app: faust.App, desk: Desk) -> None:
-    consumer = app.consumer
-    assert isinstance(consumer, BatchConsumer)
+    consumer = consumer_of(app)
     turns, since = consumer.turns, asyncio.get_running_loop().time()
     while True:
         await asyncio.sleep(WATCH_EVERY_S)
@@ -182,10 +196,7 @@ async def _stop_cleanly(app: faust.App, desk: Desk) -> None:
     log.info("stopping")
     try:
         async with asyncio.timeout(CLEAN_STOP_S):
-            consumer = app.consumer
-            assert isinstance(consumer, BatchConsumer)
-            if consumer.thread._consumer is not None:
-                consumer.close_all()
+            consumer_of(app).close_all()
             await desk.revoked()
             await app.stop()
     except TimeoutError:
@@ -193,6 +204,3 @@ async def _stop_cleanly(app: faust.App, desk: Desk) -> None:
         log.warning("the consumer did not stop in %.0f s; leaving", CLEAN_STOP_S)
         stop_hard("a clean stop took too long")
     log.info("stopped")
-
-
-__all__ = ["STOPPED_HARD", "Desk", "make_app", "run_app"]

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 from streams.connection import Connection, aiokafka_settings
 from streams.fold import Header
 from streams.hard_stop import stop_hard
+from streams.record_batch import RecordBatch
 
 LARGEST_BATCH_BYTES = 900 * 1024
 LARGEST_REQUEST_BYTES = 8 * 1024 * 1024
@@ -70,26 +71,20 @@ class Appender:
         """
         target = (topic, partition)
         async with self._turns.setdefault(target, asyncio.Lock()):
-            batch = self._producer.create_batch()
+            batch = RecordBatch(self._producer.create_batch())
             for record in records:
-                if not self._fits(batch, record):
-                    await self._send(batch, target)
-                    batch = self._producer.create_batch()
-                    self._fits(batch, record)
-            if batch.record_count():
-                await self._send(batch, target)
-
-    @staticmethod
-    def _fits(batch: Any, record: NewRecord) -> bool:
-        headers = list(record.headers)
-        added = batch.append(key=record.key, value=record.value, timestamp=record.timestamp, headers=headers)
-        return added is not None
+                raw = (record.key, record.value, record.timestamp, list(record.headers))
+                if not batch.add(raw):
+                    await self._send(batch.closed(), target)
+                    batch = RecordBatch(self._producer.create_batch())
+                    batch.add(raw)
+            if records:
+                await self._send(batch.closed(), target)
 
     async def _send(self, batch: Any, target: tuple[str, int]) -> None:
         before = self._under_way.get(target)
         if before is not None:
             await before
-        batch.close()
         topic, partition = target
         future = await self._producer.send_batch(batch, topic, partition=partition)
         future.add_done_callback(_stop_if_failed)

@@ -37,7 +37,7 @@ class BatchSchema(Schema):  # type: ignore[type-arg]
 
     def compile(
         self,
-        app: AppT[Any],
+        app: AppT,
         *,
         on_key_decode_error: object = None,
         on_value_decode_error: object = None,
@@ -45,7 +45,7 @@ class BatchSchema(Schema):  # type: ignore[type-arg]
     ) -> Callable[..., Awaitable[EventT[Any]]]:
         """Return the function that makes a message an event, without looking into it."""
 
-        async def decode(message: Message, *, propagate: bool = default_propagate) -> EventT[Any]:
+        async def decode(message: Message, *, propagate: bool = default_propagate) -> EventT[Any]:  # noqa: ARG001
             return app.create_event(None, message.value, {}, message)
 
         return decode

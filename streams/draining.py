@@ -14,7 +14,7 @@ say in that. So the order is always: seek, then open; and a revoked partition is
 """
 
 import asyncio
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers.aiokafka import Consumer, Transport
@@ -45,9 +45,7 @@ class BatchConsumer(Consumer):
 
     def _new_consumer_thread(self) -> BatchThread:
         thread = BatchThread(self, loop=self.loop, beacon=self.beacon)
-        transport = self.transport
-        assert isinstance(transport, BatchTransport)
-        thread.connection = transport.connection
+        thread.connection = cast("BatchTransport", self.transport).connection
         return thread
 
     @property
@@ -77,7 +75,8 @@ class BatchConsumer(Consumer):
         self._want()
 
     def _want(self) -> None:
-        self._thread.want(self._opened - self._held)
+        if self._thread.is_connected:
+            self._thread.want(self._opened - self._held)
 
     async def perform_seek(self) -> None:
         """Leave positions alone: owners place their partitions themselves."""
@@ -98,7 +97,7 @@ class BatchConsumer(Consumer):
         except ConsumerStoppedError:
             if not self.app.should_stop:
                 stop_hard("the consumer stopped by itself")
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- Faust would log it and live on, idle
             if not self.app.should_stop:
                 stop_hard("reading failed", error)
 

@@ -42,14 +42,21 @@ MOST_RECORDS_TAKEN = 4_000
 """Of one take; parsing them holds the interpreter about 10 ms."""
 
 
-def _keep_records_as_parsed(fetcher: Any) -> None:
-    """Hand out aiokafka's parsed records themselves.
+def _prepare_results(fetcher: Any, wanted: set[TP]) -> None:
+    """Hand out aiokafka's parsed records themselves, and let nobody wait for a partition that is held.
 
-    Stands in for `aiokafka.consumer.fetcher.PartitionRecords._consumer_record`, which copies each into a
-    dataclass of eleven fields, a third of the cost of reading. What it copies from has all that `Record` asks.
+    Stands in for `aiokafka.consumer.fetcher.PartitionRecords._consumer_record`, which copies each record into a
+    dataclass of eleven fields, a third of the cost of reading; what it copies from has all that `Record` asks.
+    And for `FetchResult._backoff`: for 100 ms no fetch is sent to a broker while anything that it sent isn't
+    taken. That is right for what is taken at once (the next fetch then covers all partitions), and wrong for a
+    partition that is held back.
     """
-    for result in fetcher._records.values():
-        if isinstance(result, FetchResult) and result.has_more():
+    for tp, result in fetcher._records.items():
+        if not isinstance(result, FetchResult):
+            continue
+        if tp not in wanted:
+            result._backoff = 0.0
+        elif result.has_more():
             result._partition_records._consumer_record = _as_parsed
 
 
@@ -65,7 +72,16 @@ class BatchThread(AIOKafkaConsumerThread):
 
     # Written by the main loop, read here: one assignment of a frozen set is atomic.
     _wanted: frozenset[TP] = frozenset()
-    _wish_changed: asyncio.Event | None = None
+
+    def __post_init__(self) -> None:
+        """Prepare what the thread's loop waits for."""
+        super().__post_init__()
+        self._wish_changed = asyncio.Event()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the thread has a consumer."""
+        return self._consumer is not None
 
     def _create_worker_consumer(self, transport: TransportT) -> Any:
         conf = self.app.conf
@@ -91,11 +107,7 @@ class BatchThread(AIOKafkaConsumerThread):
     def want(self, partitions: frozenset[TP]) -> None:
         """Say of which partitions batches are wanted from now on; called from the main loop."""
         self._wanted = partitions
-        self.thread_loop.call_soon_threadsafe(self._wake)
-
-    def _wake(self) -> None:
-        if self._wish_changed is not None:
-            self._wish_changed.set()
+        self.thread_loop.call_soon_threadsafe(self._wish_changed.set)
 
     async def in_thread(self, work: Awaitable[Answer]) -> Answer:
         """Run a coroutine on the thread's loop and await its answer on this one."""
@@ -116,10 +128,6 @@ class BatchThread(AIOKafkaConsumerThread):
     async def _fetch(self, timeout_s: float) -> list[Batch]:
         consumer = self._ensure_consumer()
         fetcher = consumer._fetcher
-        # The library's own pause after a partition that isn't taken would hold the others back for 100 ms.
-        fetcher._prefetch_backoff = 0.0
-        if self._wish_changed is None:
-            self._wish_changed = asyncio.Event()
         deadline = self.thread_loop.time() + timeout_s
         with fetcher._subscriptions.fetch_context():
             while True:
@@ -141,7 +149,7 @@ class BatchThread(AIOKafkaConsumerThread):
             return []
         state = subscriptions.subscription.assignment.state_value
         starts = {tp: state(tp).position for tp in wanted}
-        _keep_records_as_parsed(fetcher)
+        _prepare_results(fetcher, wanted)
         taken = await fetcher.fetched_records(wanted, timeout=0, max_records=MOST_RECORDS_TAKEN)
         generation = self.app.consumer_generation_id
         return [
@@ -157,7 +165,6 @@ class BatchThread(AIOKafkaConsumerThread):
         ]
 
     async def _wait_for_records(self, fetcher: Any, timeout_s: float) -> None:
-        assert self._wish_changed is not None
         arrived = fetcher._create_fetch_waiter()
         changed = asyncio.ensure_future(self._wish_changed.wait())
         await asyncio.wait({arrived, changed}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)

@@ -1,8 +1,9 @@
 """What the movement asks of the one who decides: a fold over one partition of the log.
 
 Movement knows nothing about customers. It brings a partition's records in order, writes what the fold yields
-in one Kafka transaction each, and lets the fold go on only after the commit. Hence a fold may change its
-memory in place: if a transaction fails, the worker stops hard and the memory is rebuilt from the changelog.
+in Kafka transactions, in order. Neighbouring commits may share a transaction (batches grow with the backlog);
+a fold may change its memory in place all the same: if a transaction fails, the worker stops hard and the memory
+is rebuilt from the changelog.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,18 +15,27 @@ Header = tuple[str, bytes]
 
 
 class Record(Protocol):
-    """One record of a topic, as a consumer hands it over; aiokafka's `ConsumerRecord` is one."""
+    """One record of a topic, as a consumer hands it over; aiokafka's `ConsumerRecord` and its parsed records are."""
 
     @property
-    def offset(self) -> int: ...
+    def offset(self) -> int:
+        """Its place in the partition."""
+
     @property
-    def timestamp(self) -> int: ...
+    def timestamp(self) -> int:
+        """Epoch milliseconds."""
+
     @property
-    def key(self) -> bytes | None: ...
+    def key(self) -> bytes | None:
+        """The key, raw."""
+
     @property
-    def value(self) -> bytes | None: ...
+    def value(self) -> bytes | None:
+        """The value, raw."""
+
     @property
-    def headers(self) -> Sequence[Header]: ...
+    def headers(self) -> Sequence[Header]:
+        """Headers in their order."""
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,4 +76,8 @@ class Fold(Protocol):
         """Fetch what folding these records needs from outside (a catalogue named by a mark)."""
 
     def fold(self, records: Sequence[Record]) -> Iterator[Commit]:
-        """Fold the records; each yielded commit is committed before the iterator is advanced again."""
+        """Fold the records; each commit is written behind those before it, all of it or nothing.
+
+        Must yield at least one commit that covers the last record, or the records are folded again after a
+        restart. Runs on the event loop: at most 1,000 records are given at once.
+        """

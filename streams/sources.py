@@ -19,7 +19,7 @@ from typing import Protocol
 import faust
 from faust.types import TP
 
-from streams.app import Desk, make_app, run_app
+from streams.app import Desk, make_app, run_app, settled
 from streams.appending import Appender
 from streams.batches import Batch
 from streams.connection import Connection
@@ -158,6 +158,7 @@ def run_ingest_worker(
 
     Args:
         app_id: the consumer group.
+        connection: where the brokers are.
         topics: they must exist; records written in transactions are read once committed.
         make_ingest: makes the ingest of an assignment.
         datadir: a folder of this process alone; made if it isn't there.
@@ -196,9 +197,7 @@ class _IngestDesk:
         appender = Appender(self._connection)
         await appender.start()
         try:
-            # Faust empties its queues at the very end of its own recovery, without a signal after it.
-            while self.app.rebalancing:
-                await asyncio.sleep(0.01)
+            await settled(self.app)
             self._sources = sources = Sources(consumer, starts)
             for tp in starts:
                 consumer.open(tp)

@@ -21,7 +21,7 @@ PASSING = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._TRANSPORT,  # noqa: SLF001 -- the binding's only name for it
+    KafkaError._TRANSPORT,
 }
 """What brokers answer for a moment about a topic just created, or a leader that moves."""
 

@@ -25,7 +25,8 @@ import aiokafka.producer.sender
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from streams.connection import Connection, aiokafka_settings
-from streams.fold import Header, Output
+from streams.fold import Output
+from streams.record_batch import RawRecord, RecordBatch
 
 aiokafka.producer.sender.BACKOFF_OVERRIDE = 0.002
 
@@ -37,37 +38,6 @@ TRANSACTION_TIMEOUT_MS = 10_000
 GIVE_UP_S = 15.0
 """A transaction that takes longer has been aborted by the broker; the worker stops hard."""
 
-RawRecord = tuple[bytes | None, bytes | None, int, list[Header]]
-"""Key, value, epoch milliseconds, headers."""
-
-
-class RecordBatch:
-    """One of aiokafka's record batches, filled without its layer of keyword arguments and serializers.
-
-    Stands in for `aiokafka.producer.message_accumulator.BatchBuilder.append`, which costs more than the C
-    function below it that does the work.
-    """
-
-    def __init__(self, builder: Any) -> None:
-        """Fill a builder that `create_batch` has made."""
-        self._builder = builder
-        self._append = builder._builder.append
-        self._count = 0
-
-    def add(self, record: RawRecord) -> bool:
-        """Append a record; False if it doesn't fit any more (the first one always does)."""
-        key, value, timestamp, headers = record
-        if self._append(self._count, timestamp, key, value, headers) is None:
-            return False
-        self._count += 1
-        return True
-
-    def closed(self) -> Any:
-        """Return the builder, ready to be sent."""
-        self._builder._relative_offset = self._count
-        self._builder.close()
-        return self._builder
-
 
 def transactional_id(app_id: str, partition: int) -> str:
     """Name the producer that owns `partition`; two owners of one partition must not both live."""
@@ -77,9 +47,7 @@ def transactional_id(app_id: str, partition: int) -> str:
 class PartitionTransactions:
     """Write transactions for one source partition; not to be used after any method has raised."""
 
-    def __init__(
-        self, connection: Connection, *, app_id: str, source: TopicPartition, changelog_topic: str
-    ) -> None:
+    def __init__(self, connection: Connection, *, app_id: str, source: TopicPartition, changelog_topic: str) -> None:
         self._source = source
         self._app_id = app_id
         self._changelog_topic = changelog_topic

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import faust
+from confluent_kafka import KafkaException
 from faust.types import TP
 
-from streams.app import Desk, make_app, run_app
+from streams.app import Desk, make_app, run_app, settled
 from streams.batches import Batch
 from streams.connection import Connection
 from streams.draining import BatchConsumer
@@ -17,7 +18,7 @@ from streams.owner import Owner
 from streams.topics import partition_counts
 
 
-def run_fold_worker(
+def run_fold_worker(  # noqa: PLR0913 -- the public entry: keywords, each one thing
     *,
     app_id: str,
     connection: Connection,
@@ -31,6 +32,7 @@ def run_fold_worker(
 
     Args:
         app_id: the consumer group, and the beginning of each transactional id.
+        connection: where the brokers are.
         source_topic: the log; it must exist.
         changelog_topic: compacted, with as many partitions as the log; it must exist.
         make_fold: makes the empty fold of a partition, whenever the partition is assigned anew.
@@ -54,16 +56,17 @@ def run_fold_worker(
 def _check_partition_counts(connection: Connection, source_topic: str, changelog_topic: str) -> None:
     try:
         counts = partition_counts(connection, [source_topic, changelog_topic])
-        for topic in (source_topic, changelog_topic):
-            if topic not in counts:
-                raise RefusedToStart(f"topic {topic} doesn't exist; create it first")
-        if counts[source_topic] != counts[changelog_topic]:
-            raise RefusedToStart(
-                f"{source_topic} has {counts[source_topic]} partitions and its changelog {changelog_topic}"
-                f" {counts[changelog_topic]}; they must be as many, since memory is kept per partition"
-            )
-    except Exception as error:
-        stop_hard("the topics aren't as the worker needs them", error)
+    except KafkaException as error:
+        stop_hard("the brokers can't be reached", error)
+    missing = {source_topic, changelog_topic} - counts.keys()
+    if missing:
+        stop_hard("can't start", RefusedToStart(f"no such topic: {', '.join(sorted(missing))}; create it first"))
+    if counts[source_topic] != counts[changelog_topic]:
+        found = (
+            f"{source_topic} has {counts[source_topic]} partitions and its changelog {changelog_topic}"
+            f" {counts[changelog_topic]}; they must be as many, since memory is kept per partition"
+        )
+        stop_hard("can't start", RefusedToStart(found))
 
 
 class _FoldDesk:
@@ -94,7 +97,8 @@ class _FoldDesk:
                 fold=self._make_fold(tp.partition),
                 consumer=consumer,
                 clock=self._clock,
-                settled=self._settled,
+                settled=lambda: settled(self.app),
+                neighbours=lambda: len(self._owners),
             )
             self._owners[tp] = owner
             owner.begin().add_done_callback(_stop_if_failed)
@@ -112,11 +116,6 @@ class _FoldDesk:
         now = asyncio.get_running_loop().time()
         since = [owner.busy_since for owner in self._owners.values() if owner.busy_since is not None]
         return now - min(since, default=now)
-
-    async def _settled(self) -> None:
-        # Faust empties its queues at the very end of its own recovery, without a signal after it.
-        while self.app.rebalancing:
-            await asyncio.sleep(0.01)
 
 
 def _stop_if_failed(life: asyncio.Task[None]) -> None:

@@ -7,7 +7,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
 from schemas.errors import TidingsError
-from schemas.log import POSITION, SEQUENCE, header, unpack_number, unpack_place
+from schemas.log import POSITION, SEQUENCE, Headers, header, unpack_number, unpack_place
 from schemas.topics import DEAD_LETTERS, DECISIONS, SEND_TOPICS
 from streams.connection import Connection, confluent_settings
 from streams.topics import end_offsets
@@ -32,7 +32,7 @@ def collect(connection: Connection, prefix: str, tally: Tally) -> Iterator[bytes
     found: dict[Order, bytes] = {}
     for message in _read(connection, [prefix + name for name in (*SEND_TOPICS, DECISIONS, DEAD_LETTERS)]):
         name = (message.topic() or "").removeprefix(prefix)
-        value, headers = message.value() or b"", message.headers() or []
+        value, headers = message.value() or b"", _headers(message)
         order = _order(message)
         if name == DEAD_LETTERS:
             # The ingest repeats itself after a crash; a line has one dead letter.
@@ -50,13 +50,19 @@ def collect(connection: Connection, prefix: str, tally: Tally) -> Iterator[bytes
 
 
 def _order(message: KafkaMessage) -> Order:
-    headers = message.headers() or []
+    headers = _headers(message)
     sequence, place = header(headers, SEQUENCE), header(headers, POSITION)
     at = message.timestamp()[1]
     position = 0 if place is None else unpack_place(place)
     if sequence is None:
         return at, False, 0, _log_key(message.key() or b""), position
     return at, True, unpack_number(sequence), b"", position
+
+
+def _headers(message: KafkaMessage) -> Headers:
+    found = message.headers() or []
+    pairs = found.items() if isinstance(found, dict) else found
+    return [(name, value) for name, value in pairs if isinstance(value, bytes)]
 
 
 def _log_key(key: bytes) -> bytes:

@@ -7,7 +7,7 @@ every timer there is.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from msgspec import Struct
 
@@ -54,33 +54,41 @@ def read_lines(path: Path, max_jump_ms: Millis = DEFAULT_MAX_JUMP_DAYS * DAY_MS)
         raise EventFileError(msg) from None
 
 
-def _bounded_lines(file: object) -> Iterator[bytes]:
+def _bounded_lines(file: BinaryIO) -> Iterator[bytes]:
     """Iterate over lines, of which at most one byte more than an event may have is kept."""
-    while piece := file.readline(MAX_EVENT_BYTES + 2):  # type: ignore[attr-defined]
+    while piece := file.readline(MAX_EVENT_BYTES + 2):
         rest = piece
         while rest and not rest.endswith(b"\n"):
-            rest = file.readline(MAX_EVENT_BYTES)  # type: ignore[attr-defined]
+            rest = file.readline(MAX_EVENT_BYTES)
         yield piece
 
 
 def _read(number: int, raw: bytes, clock: Millis | None, max_jump_ms: Millis) -> Line:
     try:
-        if raw.startswith(b"\0"):
-            # On a topic this byte would announce Avro; a file holds JSON alone.
-            raise InvalidEvent("not_text", "not JSON: the line begins with a zero byte")
-        envelope = read_envelope(raw)
-        event = check_envelope(envelope, stream_of(envelope))
-        arrived = event.occurred_at if event.received_at is None else event.received_at
-        if clock is not None and arrived - clock > max_jump_ms:
-            days = (arrived - clock) // DAY_MS
-            raise InvalidEvent(
-                "clock_jump",
-                f"the clock would jump {days} days ahead to {format_instant(arrived)}; if that is right, allow it"
-                f" with --max-jump {days + 1}",
-            )
+        event, behind = _check(raw, clock, max_jump_ms)
     except InvalidEvent as problem:
         return Line(number=number, raw=raw, clock=0 if clock is None else clock, problem=problem)
-    return Line(number=number, raw=raw, clock=arrived if clock is None else max(clock, arrived), event=event)
+    return Line(number=number, raw=raw, clock=behind, event=event)
+
+
+def _check(raw: bytes, clock: Millis | None, max_jump_ms: Millis) -> tuple[Event, Millis]:
+    """Return the event of a line, and the clock behind it."""
+    if raw.startswith(b"\0"):
+        # On a topic this byte would announce Avro; a file holds JSON alone.
+        raise InvalidEvent("not_text", "not JSON: the line begins with a zero byte")
+    envelope = read_envelope(raw)
+    event = check_envelope(envelope, stream_of(envelope))
+    arrived = event.occurred_at if event.received_at is None else event.received_at
+    if clock is None:
+        return event, arrived
+    if arrived - clock > max_jump_ms:
+        days = (arrived - clock) // DAY_MS
+        raise InvalidEvent(
+            "clock_jump",
+            f"the clock would jump {days} days ahead to {format_instant(arrived)}; if that is right, allow it"
+            f" with --max-jump {days + 1}",
+        )
+    return event, max(clock, arrived)
 
 
 def end_of_time(until: Millis | None, clock: Millis | None) -> Millis:

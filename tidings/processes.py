@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-from confluent_kafka import TopicCollection
+from confluent_kafka import KafkaException, TopicCollection
 
 from agents.catalogues import Catalogues
 from agents.customers import CustomerFold
@@ -74,8 +74,8 @@ def topic_ids(connection: Connection, topics: list[str]) -> Mapping[str, bytes]:
     for name, described in admin_client(connection).describe_topics(TopicCollection(topics)).items():
         try:
             identity = described.result().topic_id
-        except Exception as error:
-            msg = f"topic {name} can't be read: {error}; create the topics first (`tidings run` makes its own)"
+        except KafkaException as error:
+            msg = f"topic {name} can't be read: {error.args[0].str()}; create the topics first (`tidings run` makes its own)"
             raise TidingsError(msg) from None
         high, low = identity.get_most_significant_bits(), identity.get_least_significant_bits()
         found[name] = high.to_bytes(8, "big", signed=True) + low.to_bytes(8, "big", signed=True)

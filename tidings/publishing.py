@@ -86,7 +86,7 @@ class _Publisher:
         )
 
     def publish(self, line: Line) -> None:
-        headers = [(SEQUENCE, pack_number(line.number))]
+        headers: list[tuple[str, str | bytes | None]] = [(SEQUENCE, pack_number(line.number))]
         if line.event is not None:
             topic = _TOPIC_OF_STREAM[line.event.stream]
             self._produce(topic, _key(line.event), line.raw, line.clock, headers)
@@ -107,8 +107,8 @@ class _Publisher:
                 self._produce(topic, None, b"", at, [(END, b"")], partition)
         self._flush()
 
-    def _produce(
-        self, topic: str, key: bytes | None, value: bytes, at: Millis, headers: list[tuple[str, bytes]],
+    def _produce(  # noqa: PLR0913 -- what a record is made of
+        self, topic: str, key: bytes | None, value: bytes, at: Millis, headers: list[tuple[str, str | bytes | None]],
         partition: int = -1,
     ) -> None:  # fmt: skip
         while True:

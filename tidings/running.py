@@ -30,6 +30,7 @@ KAFKA_PATIENCE_S: Final = 900.0
 """How long a run waits for a Kafka that went away."""
 _LOOK_EVERY_S: Final = 0.1
 _MOST_RESTARTS: Final = 20
+_WINDOW_S: Final = 60.0
 """Within a minute, while Kafka answers; more is no passing fault."""
 
 
@@ -95,9 +96,7 @@ def run(plan: RunPlan, watcher: Watcher) -> Tally:
             crew.look_after()
             watcher.published(lines)
 
-        tally = publish_file(
-            public, plan.events, until=plan.until, max_jump_ms=plan.max_jump_ms, progress=published
-        )
+        tally = publish_file(public, plan.events, until=plan.until, max_jump_ms=plan.max_jump_ms, progress=published)
         crew.wait_for(_ingested(plan), watcher.ingested)
         crew.wait_for(_decided(plan), watcher.decided)
     return tally
@@ -213,7 +212,7 @@ class _Crew:
 
     def _count_stop(self, ended: Ended) -> None:
         now = monotonic_s()
-        self._stops = [stop for stop in self._stops if now - stop < 60.0]
+        self._stops = [stop for stop in self._stops if now - stop < _WINDOW_S]
         if self._away_since is None:
             self._stops.append(now)
         if len(self._stops) > _MOST_RESTARTS and self._kafka_responds():

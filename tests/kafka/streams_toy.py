@@ -6,7 +6,6 @@ Run as a process of its own by the tests, so that it can be killed: prints nothi
 import argparse
 import asyncio
 import logging
-from tidings.clock import wall_ms
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import msgspec
 from streams.connection import Connection
 from streams.fold import Commit, Output, Record
 from streams.worker import run_fold_worker
+from tidings.clock import wall_ms
 
 
 class Counting:
@@ -38,7 +38,7 @@ class Counting:
     def next_offset(self) -> int | None:
         return self._position
 
-    async def prepare(self, records: Sequence[Record]) -> None:
+    async def prepare(self, records: Sequence[Record]) -> None:  # noqa: ARG002
         await asyncio.sleep(self._slow_s)
 
     def fold(self, records: Sequence[Record]) -> Iterator[Commit]:

@@ -35,7 +35,12 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 def tidings_kafka(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `tidings kafka …`."""
-    return subprocess.run([*TIDINGS, *arguments], capture_output=True, text=True, check=False)  # noqa: S603 -- ours
+    return run(*TIDINGS, *arguments)
+
+
+def run(*argv: str) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end."""
+    return subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603 -- words of ours
 
 
 def test_it_answers(kafka: KafkaUnderTest) -> None:
@@ -104,12 +109,26 @@ def test_two_checkouts_side_by_side_do_not_disturb_each_other(own_kafka: OwnKafk
     assert ask_cluster_id(own_kafka.bootstrap_servers, timeout_s=10) == cluster
 
 
+def test_a_copied_folder_does_not_take_the_broker_of_the_original(folder: Path, tmp_path: Path) -> None:
+    """A checkout that was copied while its Kafka ran neither uses nor stops that one."""
+    original = service.start(folder)
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    assert service.status(copy).state == "stopped"
+    assert service.stop(copy) is None
+    try:
+        assert service.start(copy).broker.port != original.broker.port
+    finally:
+        service.stop(copy, patience_s=0)
+    assert service.status(folder).state == "running"
+
+
 def test_starters_of_one_folder_start_one_broker(folder: Path) -> None:
     """Of three that start at once, one starts and the others find it running."""
     with ThreadPoolExecutor(3) as pool:
-        runs = list(pool.map(lambda _: tidings_kafka("start", "--data", str(folder)), range(3)))
-    assert [run.returncode for run in runs] == [0, 0, 0], [run.stderr for run in runs]
-    assert sum("already running at" in run.stdout for run in runs) == 2
+        all_ended = list(pool.map(lambda _: tidings_kafka("start", "--data", str(folder)), range(3)))
+    assert [ended.returncode for ended in all_ended] == [0, 0, 0], [ended.stderr for ended in all_ended]
+    assert sum("already running at" in ended.stdout for ended in all_ended) == 2
 
 
 def test_the_broker_belongs_to_no_terminal(folder: Path) -> None:
@@ -146,18 +165,18 @@ def test_a_taken_port_is_told(folder: Path) -> None:
     """Where another program listens, the message names the port and says what to do."""
     with socket.create_server(("127.0.0.1", next(free_ports(folder)))) as taken:
         port = taken.getsockname()[1]
-        run = tidings_kafka("start", "--data", str(folder), "--port", str(port))
-    assert run.returncode == 1
-    assert run.stderr.startswith(f"tidings: Port {port} is taken by another program")
+        ended = tidings_kafka("start", "--data", str(folder), "--port", str(port))
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"tidings: Port {port} is taken by another program")
 
 
 def test_another_broker_at_the_port_is_told(own_kafka: OwnKafka, folder: Path) -> None:
     """Where another Kafka answers, the message names its cluster and how to use it."""
     port = own_kafka.bootstrap_servers.rpartition(":")[2]
-    run = tidings_kafka("start", "--data", str(folder), "--port", port)
-    assert run.returncode == 1
-    assert str(ask_cluster_id(own_kafka.bootstrap_servers, timeout_s=10)) in run.stderr
-    assert f"KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:{port}" in run.stderr
+    ended = tidings_kafka("start", "--data", str(folder), "--port", port)
+    assert ended.returncode == 1
+    assert str(ask_cluster_id(own_kafka.bootstrap_servers, timeout_s=10)) in ended.stderr
+    assert f"KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:{port}" in ended.stderr
 
 
 def test_another_broker_that_answers_in_our_place_is_told(own_kafka: OwnKafka, folder: Path) -> None:
@@ -183,10 +202,10 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """A file in the way, and a folder of the kernel, end in a message that names the setting."""
     (tmp_path / "file").touch()
     for data in (tmp_path / "file" / "kafka", Path("/proc/tidings")):
-        run = tidings_kafka("start", "--data", str(data))
-        assert run.returncode == 1
-        assert run.stderr.startswith(f"tidings: Can't write into {data}")
-        assert "TIDINGS_DATA_DIR" in run.stderr
+        ended = tidings_kafka("start", "--data", str(data))
+        assert ended.returncode == 1
+        assert ended.stderr.startswith(f"tidings: Can't write into {data}")
+        assert "TIDINGS_DATA_DIR" in ended.stderr
 
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
@@ -194,13 +213,17 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     # A name space of our own, so that neither root nor anything to clean up is needed.
-    script = 'mount -t tmpfs -o size=1m none "$1"; shift; exec "$@"'
-    space = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", str(disk)]
-    start = [*space, *TIDINGS, "start", "--data", str(disk / "kafka")]
-    run = subprocess.run(start, capture_output=True, text=True, check=False)  # noqa: S603 -- words of ours
-    assert run.returncode == 1
-    assert run.stderr.startswith(f"tidings: The disk that holds {disk / 'kafka'} is full: ")
-    assert "--data" in run.stderr
+    space = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec"]
+    mount = [*space, 'mount -t tmpfs -o size=1m none "$1"; shift; exec "$@"', "sh", str(disk)]
+    if run(*mount, "true").returncode != 0:
+        # Some systems give name spaces to nobody; then at least the words.
+        with pytest.raises(ServiceError, match="is full: .* MB are free"):
+            service._require_room(DataFolder(root=disk), 1 << 60)
+        return
+    start = run(*mount, *TIDINGS, "start", "--data", str(disk / "kafka"))
+    assert start.returncode == 1
+    assert start.stderr.startswith(f"tidings: The disk that holds {disk / 'kafka'} is full: ")
+    assert "--data" in start.stderr
 
 
 def test_missing_jars_are_told(tmp_path: Path) -> None:

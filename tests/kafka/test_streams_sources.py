@@ -91,8 +91,9 @@ class Copies:
             for message in consumer.consume(10_000, timeout=1):
                 error = message.error()
                 if error is None:
-                    [(_, source)] = message.headers() or []
-                    place, offset = bytes(source or b"").decode().rsplit("/", 1)
+                    source = dict(message.headers() or ())["source"]
+                    assert isinstance(source, bytes)
+                    place, offset = source.decode().rsplit("/", 1)
                     found[place].append(int(offset))
                 elif error.code() == KafkaError._PARTITION_EOF:
                     ended.add(message.partition())

@@ -6,7 +6,7 @@ import threading
 import msgspec
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
-from schemas.instants import Millis, parse_instant
+from schemas.instants import LATEST, Millis, parse_instant
 from schemas.topics import TopicSpec, topics
 from streams.connection import Connection, confluent_settings
 from streams.topics import delete_topics, ensure_topics
@@ -14,7 +14,8 @@ from tests.kafka.broker import OwnKafka
 
 YEAR_1997 = parse_instant("1997-01-01T00:00:00Z")
 YEAR_2040 = parse_instant("2040-01-01T00:00:00Z")
-TIMESTAMPS = (YEAR_1997, YEAR_2040, YEAR_1997, YEAR_2040, YEAR_1997)
+# The last one is the time of the mark that ends a log.
+TIMESTAMPS = (YEAR_1997, YEAR_2040, YEAR_1997, LATEST, YEAR_1997)
 # Two such records don't fit into the smallest segment that Kafka allows, so each pair rolls one.
 SEGMENT_BYTES = 1024 * 1024
 VALUE = hashlib.shake_256(b"no compression makes this smaller").digest(600_000)

@@ -6,20 +6,20 @@ from typing import Annotated, Literal
 import typer
 
 from schemas.errors import TidingsError
+from streams.connection import Connection
 from tidings import processes
 from tidings.commands.options import configure_logging
 from tidings.services import kafka
 from tidings.services.kafka_files import kafka_data
 from tidings.settings import Settings, process_environment, read_settings
-from streams.connection import Connection
 
 ClockOption = Annotated[
     Literal["wall", "log"],
-    typer.Option("--clock", help="`log`: time is the records' own, for files and tests; `wall`: time passes by itself."),
+    typer.Option(
+        "--clock", help="`log`: time is the records' own, for files and tests; `wall`: time passes by itself."
+    ),
 ]
-FolderOption = Annotated[
-    Path | None, typer.Option("--folder", metavar="DIR", help="A folder of this process alone.")
-]
+FolderOption = Annotated[Path | None, typer.Option("--folder", metavar="DIR", help="A folder of this process alone.")]
 
 
 def worker(clock: ClockOption = "wall", folder: FolderOption = None) -> None:

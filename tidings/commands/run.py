@@ -29,7 +29,6 @@ from tidings.running import RunPlan, Watcher, fresh_prefix, remove_topics, run, 
 from tidings.services.borrowed import borrow_kafka
 from tidings.services.kafka_files import kafka_data
 from tidings.settings import Settings, process_environment, read_settings
-from tidings.tally import Tally
 
 DEFAULT_PARTITIONS = 4
 
@@ -40,7 +39,9 @@ def run_command(
     until: UntilOption = None,
     output: OutputOption = None,
     max_jump: MaxJumpOption = DEFAULT_MAX_JUMP_DAYS,
-    partitions: Annotated[int, typer.Option(min=1, max=256, help="Partitions of the customer log.")] = DEFAULT_PARTITIONS,
+    partitions: Annotated[
+        int, typer.Option(min=1, max=256, help="Partitions of the customer log.")
+    ] = DEFAULT_PARTITIONS,
     public_partitions: Annotated[
         int, typer.Option(min=1, max=256, help="Partitions of each public topic.")
     ] = DEFAULT_PARTITIONS,
@@ -48,7 +49,9 @@ def run_command(
     prefix: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Prefix of the topics. Default: run-<8 hex digits>.")
     ] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the topics (and a local Kafka) for you to look at.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the topics (and a local Kafka) for you to look at.")
+    ] = False,
 ) -> None:
     """Send a file of events through Kafka; the records are those of `simulate`."""
     folder = load_valid_folder(definitions)

@@ -7,7 +7,6 @@ unless it ran before them all. Each holds a shared lock on a file; who gets the 
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TextIO
 
 from msgspec import Struct

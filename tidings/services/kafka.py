@@ -293,16 +293,22 @@ def _require_free(port: int) -> None:
     raise ServiceError(message)
 
 
-def _require_room(folder: DataFolder) -> None:
+def _require_room(folder: DataFolder, least_bytes: int = _LEAST_FREE_BYTES) -> None:
     free = shutil.disk_usage(folder.root).free
-    if free < _LEAST_FREE_BYTES:
-        raise _disk_full(folder, f"{free >> 20} MB are free, Kafka needs {_LEAST_FREE_BYTES >> 20} MB or more")
+    if free < least_bytes:
+        raise _disk_full(folder, f"{free >> 20} MB are free, Kafka needs {least_bytes >> 20} MB or more")
 
 
 def _disk_full(folder: DataFolder, detail: str) -> ServiceError:
     return ServiceError(
         f"The disk that holds {folder.root} is full: {detail}.\n"
         "Make room, or name another folder (--data, or TIDINGS_DATA_DIR)."
+    )
+
+
+def _not_writable(folder: DataFolder, error: OSError) -> ServiceError:
+    return ServiceError(
+        f"Can't write into {folder.root}: {error.strerror}.\nName another folder (--data, or TIDINGS_DATA_DIR)."
     )
 
 
@@ -349,9 +355,11 @@ def _read_log(folder: DataFolder) -> str:
 
 def _read_memory(folder: DataFolder) -> _Memory | None:
     try:
-        return msgspec.json.decode(folder.state.read_bytes(), type=_Memory, dec_hook=_read_path)
+        memory = msgspec.json.decode(folder.state.read_bytes(), type=_Memory, dec_hook=_read_path)
     except (OSError, msgspec.DecodeError):
         return None
+    # In a copied folder it speaks of the original's broker, which isn't ours to use or to stop.
+    return memory if memory.broker.data == folder.root else None
 
 
 def _write_memory(folder: DataFolder, memory: _Memory) -> None:
@@ -379,7 +387,11 @@ def _read_path(wanted: type, value: object) -> Path:
 def _locked(folder: DataFolder) -> Iterator[None]:
     """Hold the folder's lock; the kernel gives it back when we die."""
     give_up = monotonic_s() + _LOCK_S
-    with folder.lock.open("a") as file:
+    try:
+        file = folder.lock.open("a")
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+    with file:
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
