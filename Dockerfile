@@ -13,6 +13,7 @@ COPY tables tables
 COPY streams streams
 COPY agents agents
 COPY tidings tidings
+COPY examples /var/lib/tidings/examples
 RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation --no-index . \
     && useradd --system --create-home --home-dir /var/lib/tidings tidings
 

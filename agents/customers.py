@@ -22,7 +22,6 @@ from schemas.log import (
     SEQUENCE,
     SOURCE,
     CatalogueMark,
-    FinalMark,
     decode_event,
     decode_mark,
     header,
@@ -101,7 +100,7 @@ class CustomerFold:
             if isinstance(mark, CatalogueMark):
                 self._switch(mark)
             else:
-                yield from self._end_time(mark, record, outputs)
+                yield from self._end_time(record, outputs)
                 outputs = []
         yield self._commit(outputs, records[-1].offset + 1)
 
@@ -127,12 +126,10 @@ class CustomerFold:
         if current is None or mark.number > current.number:
             self._engine.catalogue = self._upcoming.pop(mark.number)
 
-    def _end_time(self, mark: FinalMark, record: Record, outputs: list[Output]) -> Iterator[Commit]:
+    def _end_time(self, record: Record, outputs: list[Output]) -> Iterator[Commit]:
         """Fire everything due up to the mark, in bounded commits; the position stays before the mark until then."""
-        timers = 0
-        for outcome in self._engine.fire(record.timestamp):
+        for timers, outcome in enumerate(self._engine.fire(record.timestamp), start=1):
             outputs += self._outputs(outcome, None)
-            timers += 1
             if timers % TIMERS_PER_COMMIT == 0:
                 yield self._commit(outputs, record.offset)
                 outputs = []

@@ -6,7 +6,7 @@ predecessors.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,8 +18,10 @@ from journeys.templates import CompiledTemplate, compile_template
 from journeys.timing import CompiledTiming, CompiledWait, compile_timing, compile_wait
 from schemas.decisions import Channel
 from schemas.definitions import (
+    ActionStep,
     Category,
     ConditionDecision,
+    DecisionStep,
     Definitions,
     EmailStep,
     EventCondition,
@@ -135,7 +137,8 @@ def compile_catalogue(
     """Compile a valid set of definitions as catalogue `number`."""
     clauses = Clauses()
     workflows = {
-        id: _compile_workflow(workflow, number, definitions, clauses) for id, workflow in definitions.workflows.items()
+        workflow_id: _compile_workflow(workflow, number, definitions, clauses)
+        for workflow_id, workflow in definitions.workflows.items()
     }
     triggers = [
         trigger
@@ -221,29 +224,34 @@ def _compile_workflow(workflow: Workflow, number: int, definitions: Definitions,
 def _compile_step(
     step: Step, order: int, category: Category, definitions: Definitions, clauses: Clauses
 ) -> CompiledStep:
-    logic, following = compile_where(step.conditional_logic, clauses), step.next_steps
+    plain = CompiledStep(
+        id=step.id,
+        order=order,
+        step=step,
+        type=str(step.__struct_config__.tag),
+        next_steps=step.next_steps,
+        logic=compile_where(step.conditional_logic, clauses),
+    )
     match step:
         case EmailStep(configuration=email):
-            return CompiledStep(
-                id=step.id, order=order, step=step, type="email", next_steps=following, logic=logic,
-                guard=compile_where(email.guard, clauses), timing=compile_timing(email.timing), category=email.category or category,
+            return replace(
+                plain,
+                guard=compile_where(email.guard, clauses),
+                timing=compile_timing(email.timing),
+                category=email.category or category,
                 content=_compile_content(definitions.templates[email.template_id], clauses),
-            )  # fmt: skip
+            )
         case WaitStep(configuration=UntilEvent() as until):
-            return CompiledStep(
-                id=step.id, order=order, step=step, type="wait", next_steps=following, logic=logic,
-                until_where=compile_where(until.where, clauses),
-            )  # fmt: skip
+            return replace(plain, until_where=compile_where(until.where, clauses))
         case WaitStep(configuration=(FixedTime() | UntilTime() | UntilDate()) as wait):
-            return CompiledStep(
-                id=step.id, order=order, step=step, type="wait", next_steps=following, logic=logic,
-                wait=compile_wait(wait),
-            )  # fmt: skip
-    rules: tuple[tuple[Test, str], ...] = ()
-    if isinstance(step.configuration, ConditionDecision):
-        rules = tuple((compile_condition(b.rule, clauses), b.next_step) for b in step.configuration.conditions)
-    kind = "action" if step.__struct_config__.tag == "action" else "decision"
-    return CompiledStep(id=step.id, order=order, step=step, type=kind, next_steps=following, logic=logic, rules=rules)
+            return replace(plain, wait=compile_wait(wait))
+        case DecisionStep(configuration=ConditionDecision(conditions=branches)):
+            rules = tuple((compile_condition(entry.rule, clauses), entry.next_step) for entry in branches)
+            return replace(plain, rules=rules)
+        case DecisionStep() | ActionStep():
+            return plain
+        case _:
+            assert_never(step)
 
 
 def _compile_content(template: Template, clauses: Clauses) -> Content:

@@ -178,7 +178,7 @@ def _move_executions(turn: Turn, event: Event) -> None:
         for visit in list(execution.branches):
             if execution in turn.customer.executions:
                 encoded = encoded or _encoder.encode(event)
-                take_event(turn, execution, visit, event.type, encoded)
+                take_event(turn, execution, visit, event, encoded)
 
 
 def _fires(trigger: CompiledTrigger, event: Event, scene: Scene) -> bool:

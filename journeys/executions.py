@@ -7,22 +7,34 @@ re-entry.
 from collections import deque
 from typing import Final, assert_never
 
+from msgspec import Struct
+
 from journeys.acting import act
 from journeys.best_hours import DEFAULT_BEST_HOURS
 from journeys.branching import branch
 from journeys.catalogue import CompiledStep, CompiledTrigger, CompiledWorkflow
+from journeys.scene import Scene
 from journeys.sending import WAITS_FOR_DATA, Refusal, attempt
-from journeys.timing import customer_zone, next_send_time, wait_until
+from journeys.timing import CompiledTiming, customer_zone, next_send_time, wait_until
 from journeys.turn import Turn
 from schemas.customer import MAX_STEP_HISTORY, Ended, Execution, StepEntry, Visit
 from schemas.decisions import Send
 from schemas.definitions import ActionStep, DecisionStep, EmailStep, Exit, SplitTest, UntilEvent, WaitStep
-from schemas.events import Json
+from schemas.events import Event, Json
 from schemas.identity import execution_id
 from schemas.instants import HOUR_MS, Millis, as_text
 
 MAX_ENTRIES_PER_INSTANT: Final = 1_000
 """A step entered this often within one instant is a loop without time in it."""
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """Where a branch of an execution stands."""
+
+    execution: Execution
+    workflow: CompiledWorkflow
+    step: CompiledStep
+    visit: Visit
 
 
 def start(turn: Turn, trigger: CompiledTrigger, trigger_event: bytes) -> None:
@@ -57,7 +69,7 @@ def walk(turn: Turn, execution: Execution, workflow: CompiledWorkflow, following
             return
         visit_number = execution.visits[step.id] = execution.visits.get(step.id, 0) + 1
         visit = Visit(step_id=step.id, visit=visit_number, entered_at=turn.now, due_at=None)
-        following_now = _enter(turn, execution, workflow, step, visit)
+        following_now = _enter(turn, Place(execution=execution, workflow=workflow, step=step, visit=visit))
         if following_now is None:
             if execution not in turn.customer.executions:
                 return
@@ -74,194 +86,185 @@ def _entered_too_often(turn: Turn, execution: Execution, step: CompiledStep) -> 
     return turn.entered[key] >= MAX_ENTRIES_PER_INSTANT
 
 
-def _enter(
-    turn: Turn, execution: Execution, workflow: CompiledWorkflow, step: CompiledStep, visit: Visit
-) -> tuple[str, ...] | None:
+def _enter(turn: Turn, place: Place) -> tuple[str, ...] | None:
     """Do what a step does on entry; return the steps that follow at once, or None when it waits or all has ended."""
+    execution, step = place.execution, place.step
     turn.scene.execution = execution
     if step.logic is not None and not step.logic(turn.scene):
-        return _complete(turn, execution, step, visit, "skipped", step.next_steps)
+        return _complete(turn, place, "skipped", step.next_steps)
     match step.step:
         case EmailStep():
-            return _schedule(turn, execution, workflow, step, visit)
+            return _schedule(turn, place)
         case WaitStep():
-            return _wait(turn, execution, workflow, step, visit)
+            return _wait(turn, place)
         case DecisionStep(configuration=configuration):
-            chosen = branch(step, configuration, turn.scene, workflow.id)
+            chosen = branch(step, configuration, turn.scene, place.workflow.id)
             if isinstance(configuration, SplitTest):
                 execution.variants[step.id] = chosen.result
             following = () if chosen.next_step is None else (chosen.next_step,)
-            return _complete(turn, execution, step, visit, chosen.result, following, chosen.detail)
+            return _complete(turn, place, chosen.result, following, chosen.detail)
         case ActionStep(configuration=Exit()):
-            _complete(turn, execution, step, visit, "exit", ())
+            _complete(turn, place, "exit", ())
             end(turn, execution, "exit")
             return None
         case ActionStep(configuration=action):
             changed = act(action, turn.scene)
             if changed:
                 turn.record("profile_changed", execution=execution, step_id=step.id, detail=changed)
-            return _complete(turn, execution, step, visit, "done", step.next_steps)
+            return _complete(turn, place, "done", step.next_steps)
         case _:
             assert_never(step.step)
 
 
-def _wait(
-    turn: Turn, execution: Execution, workflow: CompiledWorkflow, step: CompiledStep, visit: Visit
-) -> tuple[str, ...] | None:
-    if step.wait is not None:
-        visit.due_at = wait_until(step.wait, turn.now, zone_of(turn, workflow))
-        if visit.due_at <= turn.now:
-            return _complete(turn, execution, step, visit, "elapsed", step.next_steps)
+def _wait(turn: Turn, place: Place) -> tuple[str, ...] | None:
+    if place.step.wait is not None:
+        place.visit.due_at = wait_until(place.step.wait, turn.now, zone_of(turn, place.workflow))
+        if place.visit.due_at <= turn.now:
+            return _complete(turn, place, "elapsed", place.step.next_steps)
         return None
-    timeout_hours = _until_event(step).timeout_hours
-    visit.due_at = None if timeout_hours is None else turn.now + int(timeout_hours * HOUR_MS)
+    timeout_hours = _until_event(place.step).timeout_hours
+    place.visit.due_at = None if timeout_hours is None else turn.now + int(timeout_hours * HOUR_MS)
     return None
 
 
-def _schedule(
-    turn: Turn, execution: Execution, workflow: CompiledWorkflow, step: CompiledStep, visit: Visit
-) -> tuple[str, ...] | None:
-    timing = step.timing
-    assert timing is not None  # noqa: S101 -- a message step is compiled with its timing
-    visit.expires_at = turn.now + timing.expires_after_ms
-    earliest = turn.now + timing.delay_ms
-    due = next_send_time(timing, earliest, zone_of(turn, workflow), _best_hours(step), visit.expires_at)
+def _schedule(turn: Turn, place: Place) -> tuple[str, ...] | None:
+    timing = timing_of(place)
+    place.visit.expires_at = turn.now + timing.expires_after_ms
+    return _time(turn, place, turn.now + timing.delay_ms)
+
+
+def _time(turn: Turn, place: Place, earliest: Millis) -> tuple[str, ...] | None:
+    """Send now if the timing allows it, else at the first instant from `earliest` on at which it does."""
+    best_hours = _best_hours(place.step)
+    due = next_send_time(timing_of(place), earliest, zone_of(turn, place.workflow), best_hours, place.visit.expires_at)
     if due is None:
-        return _suppress(turn, execution, step, visit, Refusal(reason="no_possible_time"))
+        return _suppress(turn, place, Refusal(reason="no_possible_time"))
     if due > turn.now:
-        _defer(turn, execution, step, visit, due, "timing")
+        _defer(turn, place, due, "timing")
         return None
-    return _send(turn, execution, workflow, step, visit)
+    return _send(turn, place)
 
 
-def _send(
-    turn: Turn, execution: Execution, workflow: CompiledWorkflow, step: CompiledStep, visit: Visit
-) -> tuple[str, ...] | None:
+def _send(turn: Turn, place: Place) -> tuple[str, ...] | None:
     """Send, defer or suppress a message that is due; data that is missing is waited for, for a while."""
-    turn.scene.execution = execution
-    outcome = attempt(step, visit, execution, turn.scene, turn.catalogue)
+    turn.scene.execution = place.execution
+    outcome = attempt(place.step, place.visit, place.execution, turn.scene, turn.catalogue)
     if isinstance(outcome, Send):
-        return _publish(turn, execution, step, visit, outcome)
+        return _publish(turn, place, outcome)
     grace_ms = turn.catalogue.grace_ms
     if outcome.reason in WAITS_FOR_DATA and grace_ms:
-        if visit.grace_until is None:
-            visit.grace_until = turn.now + grace_ms
-        if turn.now < visit.grace_until:
-            _defer(turn, execution, step, visit, visit.grace_until, "data_grace", outcome.detail)
+        if place.visit.grace_until is None:
+            place.visit.grace_until = turn.now + grace_ms
+        if turn.now < place.visit.grace_until:
+            _defer(turn, place, place.visit.grace_until, "data_grace", outcome.detail)
             return None
-    return _suppress(turn, execution, step, visit, outcome)
+    return _suppress(turn, place, outcome)
 
 
-def _publish(turn: Turn, execution: Execution, step: CompiledStep, visit: Visit, send: Send) -> tuple[str, ...]:
-    execution.last_send_at = turn.now
+def _publish(turn: Turn, place: Place, send: Send) -> tuple[str, ...]:
+    place.execution.last_send_at = turn.now
     turn.publish(send)
     turn.record(
         "send_published",
-        execution=execution,
-        step_id=step.id,
+        execution=place.execution,
+        step_id=place.step.id,
         detail={"send_id": send.send_id, "channel": send.channel, "template_id": send.template_id},
     )
-    return _complete(turn, execution, step, visit, "sent", step.next_steps)
+    return _complete(turn, place, "sent", place.step.next_steps)
 
 
-def _suppress(turn: Turn, execution: Execution, step: CompiledStep, visit: Visit, refusal: Refusal) -> tuple[str, ...]:
+def _suppress(turn: Turn, place: Place, refusal: Refusal) -> tuple[str, ...]:
     turn.record(
         "send_suppressed",
         reason=refusal.reason,
-        execution=execution,
-        step_id=step.id,
+        execution=place.execution,
+        step_id=place.step.id,
         detail=refusal.detail or None,
     )
-    return _complete(turn, execution, step, visit, "suppressed", step.next_steps, {"reason": refusal.reason})
+    return _complete(turn, place, "suppressed", place.step.next_steps, {"reason": refusal.reason})
 
 
 def _defer(
-    turn: Turn, execution: Execution, step: CompiledStep, visit: Visit, until: Millis, reason: str,
+    turn: Turn, place: Place, until: Millis, reason: str,
     detail: dict[str, Json] | None = None,
 ) -> None:  # fmt: skip
-    if visit.due_at == until and visit.deferred == reason:
+    if place.visit.due_at == until and place.visit.deferred == reason:
         return
-    visit.due_at, visit.deferred = until, reason
+    place.visit.due_at, place.visit.deferred = until, reason
     turn.record(
         "send_deferred",
         reason=reason,
-        execution=execution,
-        step_id=step.id,
+        execution=place.execution,
+        step_id=place.step.id,
         detail={"until": as_text(until), **(detail or {})},
     )
 
 
 def resume(turn: Turn, execution: Execution, visit: Visit) -> None:
     """Go on with a branch whose instant has come: a message to send, a wait that is over."""
-    workflow = workflow_of(turn, execution)
-    step = workflow.steps[visit.step_id]
-    execution.branches.remove(visit)
-    turn.scene.execution = execution
-    if isinstance(step.step, EmailStep):
-        following = _send_when_due(turn, execution, workflow, step, visit)
+    place = _leave(turn, execution, visit)
+    step = place.step
+    if step.timing is not None:
+        following = _send_when_due(turn, place)
     elif step.wait is not None:
-        following = _complete(turn, execution, step, visit, "elapsed", step.next_steps)
+        following = _complete(turn, place, "elapsed", step.next_steps)
     else:
         after = _until_event(step).timeout_next_step
-        following = _complete(turn, execution, step, visit, "timeout", step.next_steps if after is None else (after,))
-    _go_on(turn, execution, workflow, visit, following)
+        following = _complete(turn, place, "timeout", step.next_steps if after is None else (after,))
+    _go_on(turn, place, following)
 
 
-def _send_when_due(
-    turn: Turn, execution: Execution, workflow: CompiledWorkflow, step: CompiledStep, visit: Visit
-) -> tuple[str, ...] | None:
+def _send_when_due(turn: Turn, place: Place) -> tuple[str, ...] | None:
     """Look at the time again: the zone may have changed since, and a message may have expired."""
-    timing = step.timing
-    assert timing is not None  # noqa: S101 -- a message step is compiled with its timing
+    visit = place.visit
     if visit.expires_at is not None and turn.now >= visit.expires_at:
-        return _suppress(turn, execution, step, visit, Refusal(reason="expired"))
-    if visit.grace_until is None:
-        due = next_send_time(timing, turn.now, zone_of(turn, workflow), _best_hours(step), visit.expires_at)
-        if due is None:
-            return _suppress(turn, execution, step, visit, Refusal(reason="no_possible_time"))
-        if due > turn.now:
-            _defer(turn, execution, step, visit, due, "timing")
-            return None
-    return _send(turn, execution, workflow, step, visit)
+        return _suppress(turn, place, Refusal(reason="expired"))
+    return _time(turn, place, turn.now) if visit.grace_until is None else _send(turn, place)
 
 
-def take_event(turn: Turn, execution: Execution, visit: Visit, event_type: str, encoded: bytes) -> None:
+def take_event(turn: Turn, execution: Execution, visit: Visit, event: Event, encoded: bytes) -> None:
     """Let an event move a waiting branch: `until_event` ends with it, a message that lacked data looks again."""
-    workflow = workflow_of(turn, execution)
-    step = workflow.steps[visit.step_id]
-    turn.scene.execution = execution
     if visit.grace_until is not None:
-        execution.branches.remove(visit)
-        _go_on(turn, execution, workflow, visit, _send(turn, execution, workflow, step, visit))
+        place = _leave(turn, execution, visit)
+        _go_on(turn, place, _send(turn, place))
         return
-    if not isinstance(step.step, WaitStep) or not isinstance(step.step.configuration, UntilEvent):
-        return
-    event = turn.scene.event
-    wanted = step.step.configuration.event_type == event_type and event is not None
-    if not wanted or event is None or event.occurred_at < visit.entered_at:
-        return
-    if step.until_where is not None and not step.until_where(turn.scene):
-        return
+    step = workflow_of(turn, execution).steps[visit.step_id]
+    turn.scene.execution = execution
+    if _is_awaited(step, event, visit.entered_at, turn.scene):
+        place = _leave(turn, execution, visit)
+        execution.last_event = encoded
+        _go_on(turn, place, _complete(turn, place, "event", step.next_steps, {"event_id": event.event_id}))
+
+
+def _is_awaited(step: CompiledStep, event: Event, entered_at: Millis, scene: Scene) -> bool:
+    """Tell whether an `until_event` ends with this event; one from before the step began doesn't count."""
+    if step.type != "wait" or step.wait is not None or event.occurred_at < entered_at:
+        return False
+    if _until_event(step).event_type != event.type:
+        return False
+    return step.until_where is None or step.until_where(scene)
+
+
+def _leave(turn: Turn, execution: Execution, visit: Visit) -> Place:
+    """Take a branch off those that wait, and put it into view."""
+    workflow = workflow_of(turn, execution)
     execution.branches.remove(visit)
-    execution.last_event = encoded
-    detail: dict[str, Json] = {"event_id": event.event_id}
-    _go_on(turn, execution, workflow, visit, _complete(turn, execution, step, visit, "event", step.next_steps, detail))
+    turn.scene.execution = execution
+    return Place(execution=execution, workflow=workflow, step=workflow.steps[visit.step_id], visit=visit)
 
 
-def _go_on(
-    turn: Turn, execution: Execution, workflow: CompiledWorkflow, visit: Visit, following: tuple[str, ...] | None
-) -> None:
+def _go_on(turn: Turn, place: Place, following: tuple[str, ...] | None) -> None:
     if following is None:
-        execution.branches.append(visit)
+        place.execution.branches.append(place.visit)
     else:
-        walk(turn, execution, workflow, following)
+        walk(turn, place.execution, place.workflow, following)
 
 
 def _complete(
-    turn: Turn, execution: Execution, step: CompiledStep, visit: Visit, result: str, following: tuple[str, ...],
-    detail: dict[str, Json] | None = None,
-) -> tuple[str, ...]:  # fmt: skip
+    turn: Turn, place: Place, result: str, following: tuple[str, ...], detail: dict[str, Json] | None = None
+) -> tuple[str, ...]:
     """Record that a step is over, in the execution's history and as a decision."""
+    execution, step, visit = place.execution, place.step, place.visit
     execution.history.append(StepEntry(step.id, step.type, visit.entered_at, turn.now, result))
     del execution.history[:-MAX_STEP_HISTORY]
     turn.record(
@@ -303,6 +306,13 @@ def zone_of(turn: Turn, workflow: CompiledWorkflow) -> str:
 def _best_hours(step: CompiledStep) -> frozenset[int]:
     """Return the hours to prefer; a transactional message is never optimized."""
     return frozenset() if step.category == "transactional" else DEFAULT_BEST_HOURS
+
+
+def timing_of(place: Place) -> CompiledTiming:
+    """Return when the message of a step may go out."""
+    timing = place.step.timing
+    assert timing is not None  # noqa: S101 -- a message step is compiled with its timing
+    return timing
 
 
 def _until_event(step: CompiledStep) -> UntilEvent:

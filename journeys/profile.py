@@ -149,10 +149,10 @@ def update_from_crm(customer: Customer, event: Event, properties: Mapping[str, J
     at = event.occurred_at
     for name in ADDRESSES:
         value = properties.get(name)
-        if name in properties and (value is None or isinstance(value, str)) and _is_newer(customer, f"@{name}", at):
-            if getattr(customer, name) != value:
-                setattr(customer, name, value or None)
-                changed.append(name)
+        usable = name in properties and (value is None or isinstance(value, str))
+        if usable and _is_newer(customer, f"@{name}", at) and getattr(customer, name) != (value or None):
+            setattr(customer, name, value or None)
+            changed.append(name)
     changed += _merge(customer, customer.attributes, properties.get("attributes"), "", at)
     changed += _merge(customer, customer.preferences, properties.get("preferences"), "preferences.", at)
     stage = properties.get("lifecycle_stage")

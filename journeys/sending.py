@@ -21,6 +21,8 @@ ADDRESS_OF: Final[dict[Channel, str]] = {
     "social": "social_id",
 }
 WAITS_FOR_DATA: Final = frozenset({"no_address", "missing_personalization"})
+LONGEST_ADDRESS: Final = 254
+"""RFC 5321, 4.5.3.1.3: a path has 256 octets, of which two are its brackets."""
 _NOBODY: Final = Contact()
 
 
@@ -112,7 +114,7 @@ def is_possible_address(address: str) -> bool:
     """Tell whether an e-mail address has a possible syntax at all: one @, two sides, no white space or controls."""
     name, at, domain = address.rpartition("@")
     sound = all(character.isprintable() and character not in ' <>,;"()[]' for character in address)
-    return bool(at and name and sound and "@" not in name and len(address) <= 254) and _is_domain(domain)
+    return bool(at and name and sound and "@" not in name and len(address) <= LONGEST_ADDRESS) and _is_domain(domain)
 
 
 def _is_domain(domain: str) -> bool:

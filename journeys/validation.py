@@ -6,6 +6,7 @@ documents, so a reference to a broken template isn't called unknown. What passes
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,7 +18,7 @@ from schemas.definitions import AnyDefinition, Definitions, Scoring, Segment, Se
 from schemas.errors import TidingsError
 from schemas.events import Json
 from schemas.problems import Problem, Spot, sentence, shown
-from schemas.reading import read_definition
+from schemas.reading import MAX_PROBLEMS, Node, read_definition
 
 __all__ = ["Document", "InvalidDefinitions", "Validated", "definitions_from_documents", "validate"]
 
@@ -59,7 +60,8 @@ def validate(documents: Sequence[Document]) -> Validated:
     """Check documents alone and together.
 
     Returns:
-        The definitions with all ids filled in, or None and every problem, in the order of the documents.
+        The definitions with all ids filled in, or None and every problem, in the order of the documents (of one
+        document at most `MAX_PROBLEMS` of its words and as many of their sense).
     """
     known = _known(documents)
     seen: dict[tuple[str, str], Document] = {}
@@ -70,15 +72,19 @@ def validate(documents: Sequence[Document]) -> Validated:
         reading = read_definition(document.value, document.prefix, file=document.file)
         problems += reading.problems
         problems += _check_id(document, seen)
-        local = replace(known, steps=frozenset(name for name in step_ids(document.value) if name is not None))
-        for node in reading.nodes:
-            problems += check_part(node.value, Spot(document.file, node.path), local)
-        if kind_of(document.value) == "workflow":
-            problems += check_workflow(document.value, document.spot, reading.nodes)
-        warnings += warnings_of(document, reading)
+        problems += islice(_check_parts(document, reading.nodes, known), MAX_PROBLEMS)
+        warnings += islice(warnings_of(document, reading), MAX_PROBLEMS)
         values += [] if reading.value is None else [reading.value]
     definitions = None if problems else _collect(values)
     return Validated(definitions=definitions, problems=tuple(problems), warnings=tuple(warnings))
+
+
+def _check_parts(document: Document, nodes: Sequence[Node], known: Known) -> Iterator[Problem]:
+    local = replace(known, steps=frozenset(name for name in step_ids(document.value) if name is not None))
+    for node in nodes:
+        yield from check_part(node.value, Spot(document.file, node.path), local)
+    if kind_of(document.value) == "workflow":
+        yield from check_workflow(document.value, document.spot, nodes)
 
 
 def _known(documents: Sequence[Document]) -> Known:

@@ -30,6 +30,8 @@ from schemas.reading import Node, Reading
 
 _STEP: Final = re.compile(r"(?:.* )?steps\[\d+\]")
 _LOOP_BREAKERS: Final = "a fixed_time above 0, calendar_days, an until_time or an until_event in the loop"
+_MOST_TYPING_ERRORS: Final = 100
+"""Unknown steps for which the one that was meant is looked for: each is compared with all."""
 _KEYS_OF_EVENTS: Final = ("where", "event_type", "condition_type")
 _KEYS_OF_OTHERS: Final = (
     "min_frequency",
@@ -85,7 +87,8 @@ def _check_unique(key: str, ids: Sequence[str | None], spot: Spot) -> Iterator[P
 def _check_paths(steps: Sequence[Step], spot: Spot, limit_days: float | None) -> Iterator[Problem]:
     position = _positions(steps)
     lost = {target for step in steps for target in next_step_ids(step) if target not in position}
-    meant = {name: near for name in lost if (near := closest(name, position)) is not None}
+    candidates = sorted(lost)[:_MOST_TYPING_ERRORS]
+    meant = {name: near for name in candidates if (near := closest(name, position)) is not None}
     graph = graph_of(steps, meant)
     for step_id in unreachable(steps, graph):
         place = spot.under("steps", position[step_id])

@@ -6,6 +6,7 @@ The values here are written by people who made a mistake, or by nobody sane: wha
 import difflib
 import re
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct
@@ -16,6 +17,7 @@ LARGEST: Final = 1e15
 _LONGEST_SHOWN: Final = 60
 _LONGEST_TYPING_ERROR: Final = 64
 """Longer words aren't compared: the time grows with the product of the lengths."""
+_MOST_COMPARED: Final = 500
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][\w-]{0,63}", re.ASCII)
 
 
@@ -80,7 +82,7 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that was probably meant, or None."""
     if len(word) > _LONGEST_TYPING_ERROR:
         return None
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)
+    near = difflib.get_close_matches(word, list(islice(known, _MOST_COMPARED)), n=1, cutoff=0.7)
     return near[0] if near else None
 
 

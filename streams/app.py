@@ -24,8 +24,9 @@ from yarl import URL
 from streams.batches import Batch, BatchSchema
 from streams.calm import calm_libraries
 from streams.connection import Connection, faust_broker, faust_credentials
-from streams.draining import FETCH_TIMEOUT_S, BatchConsumer, BatchTransport
+from streams.draining import BatchConsumer, BatchTransport
 from streams.hard_stop import stop_hard
+from streams.progress import Progress
 from streams.tables import NoTables
 
 log = logging.getLogger("tidings.streams")
@@ -111,7 +112,9 @@ async def settled(app: faust.App) -> None:
 
 def _connect(app: faust.App, topics: list[str], desk: Desk) -> None:
     async def receive(stream: StreamT[Batch]) -> None:
+        consumer = consumer_of(app)
         async for batch in stream:
+            consumer.received += 1
             try:
                 desk.deliver(batch)
             except Exception as error:  # noqa: BLE001 -- Faust would acknowledge it and restart the agent
@@ -178,16 +181,18 @@ def _stop_if_failed(starting: asyncio.Future[None]) -> None:
 
 async def _watch(app: faust.App, desk: Desk) -> None:
     consumer = consumer_of(app)
-    turns, since = consumer.turns, asyncio.get_running_loop().time()
+    reading, handing_on = Progress(), Progress()
     while True:
         await asyncio.sleep(WATCH_EVERY_S)
-        now = asyncio.get_running_loop().time()
+        now_s = asyncio.get_running_loop().time()
         if app.should_stop or app.crashed:
             stop_hard("Faust stopped by itself", app.crash_reason)
-        if consumer.turns != turns or app.rebalancing or not app._fetcher.started:
-            turns, since = consumer.turns, now
-        if now - since > STUCK_AFTER_S + FETCH_TIMEOUT_S:
-            stop_hard(f"nothing was read for {now - since:.0f} s")
+        reads = app._fetcher.started and not app.rebalancing
+        if reading.stuck_for_s(consumer.turns, due=reads, now_s=now_s) > STUCK_AFTER_S:
+            stop_hard("nothing was read any more")
+        waits = consumer.delivered > consumer.received
+        if handing_on.stuck_for_s(consumer.received, due=waits, now_s=now_s) > STUCK_AFTER_S:
+            stop_hard("batches did not reach the agent any more")
         if desk.stuck_for_s() > STUCK_AFTER_S:
             stop_hard(f"no progress for {desk.stuck_for_s():.0f} s")
 

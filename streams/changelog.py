@@ -18,6 +18,7 @@ from streams.fold import Fold
 FENCE_KEY = b"f:fence"
 FETCH_BYTES = 4 * 1024 * 1024
 MOST_RECORDS_AT_ONCE = 2_000
+PATIENCE_S = 60.0
 
 
 async def restore(fold: Fold, connection: Connection, changelog: TopicPartition, fence: int) -> int:
@@ -25,6 +26,7 @@ async def restore(fold: Fold, connection: Connection, changelog: TopicPartition,
 
     Raises:
         aiokafka.errors.KafkaError: the changelog can't be read.
+        TimeoutError: nothing came for `PATIENCE_S`; somebody else's open transaction can hold it up.
     """
     consumer: Any = AIOKafkaConsumer(
         **aiokafka_settings(connection),
@@ -45,9 +47,15 @@ async def restore(fold: Fold, connection: Connection, changelog: TopicPartition,
 
 async def _restore_from(consumer: Any, fold: Fold, changelog: TopicPartition, fence: int) -> int:
     restored = 0
+    loop = asyncio.get_running_loop()
+    last_at = loop.time()
     while True:
         taken = await consumer.getmany(changelog, timeout_ms=500, max_records=MOST_RECORDS_AT_ONCE)
         records = taken.get(changelog, ())
+        if records:
+            last_at = loop.time()
+        elif loop.time() - last_at > PATIENCE_S:
+            raise TimeoutError(f"{changelog} gave nothing for {PATIENCE_S:.0f} s before the fence at {fence}")
         changes = [(r.key, r.value) for r in records if r.offset < fence and not r.key.startswith(b"f")]
         if changes:
             fold.restore(changes)

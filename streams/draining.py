@@ -43,6 +43,9 @@ class BatchConsumer(Consumer):
     delivered: int = 0
     """How many batches were handed to Faust."""
 
+    received: int = 0
+    """How many of them the agent has got."""
+
     def _new_consumer_thread(self) -> BatchThread:
         thread = BatchThread(self, loop=self.loop, beacon=self.beacon)
         thread.connection = cast("BatchTransport", self.transport).connection
@@ -72,6 +75,8 @@ class BatchConsumer(Consumer):
         """Let no record come of any partition, and drop what is under way: a rebalance has begun."""
         self._opened = frozenset()
         self._held = frozenset()
+        # What Faust's queues held is dropped with the assignment and never reaches the agent.
+        self.delivered = self.received = 0
         self._want()
 
     def _want(self) -> None:

@@ -63,7 +63,7 @@ class _Pending:
 class Owner:
     """The life of one partition of the log between assignment and revocation."""
 
-    def __init__(  # noqa: PLR0913 -- what a life needs; all but the fold and the partition is one worker's
+    def __init__(
         self,
         tp: TP,
         *,

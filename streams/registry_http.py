@@ -18,6 +18,8 @@ from streams.registry import SchemaRefused, SchemasUnreachable
 _ANSWER_S: Final = 10.0
 _CONNECT_RETRIES: Final = 2
 _SCHEMA_NOT_FOUND: Final = 40403
+_GREATEST_ID: Final = 2**31 - 1
+"""Registries number by Java's int; asked for more they answer as a wrong path would (Apicurio does)."""
 _TAKES: Final = "application/vnd.schemaregistry.v1+json"
 
 
@@ -69,6 +71,8 @@ class RegistrySchemas:
         Raises:
             SchemasUnreachable: no answer, or not a registry's.
         """
+        if not 0 < schema_id <= _GREATEST_ID:
+            return None
         answer = self._ask("GET", f"/schemas/ids/{schema_id}")
         if answer.status_code == httpx.codes.NOT_FOUND and _refusal(answer).error_code == _SCHEMA_NOT_FOUND:
             return None

@@ -9,6 +9,7 @@ at it, whose record then doesn't become visible.
 """
 
 import threading
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -48,11 +49,16 @@ _value_decoder: Final = msgspec.json.Decoder(_Stored)
 _encode: Final = msgspec.json.Encoder().encode
 
 
+class _TopicMissing(SchemasUnreachable):
+    """The broker answers, and has no such topic."""
+
+
 class TopicSchemas:
     """The schemas in `_schemas`, which has to exist (`schemas.topics.schemas_topic`). Any thread may ask."""
 
-    def __init__(self, connection: Connection, answer_s: float = 15.0) -> None:
+    def __init__(self, connection: Connection, answer_s: float = 15.0, topic: str = SCHEMAS) -> None:
         """Connect when first asked; what takes the broker longer than `answer_s` counts as no answer."""
+        self._topic = topic
         self._settings = confluent_settings(connection) | {"log_level": 0}
         self._answer_s = answer_s
         self._lock = threading.Lock()
@@ -66,11 +72,13 @@ class TopicSchemas:
         """Return the schema with a number, reading what was added; None where there is none, or one that isn't Avro.
 
         Raises:
-            SchemasUnreachable: the broker doesn't answer, or the topic doesn't exist.
+            SchemasUnreachable: the broker doesn't answer.
         """
         with self._lock:
             if schema_id not in self._by_id:
-                self._read_to_end()
+                # Without the topic nobody has ever registered anything, so a record's number is nonsense.
+                with suppress(_TopicMissing):
+                    self._read_to_end()
             return self._by_id.get(schema_id)
 
     def register(self, subject: str, schema: bytes) -> int:
@@ -91,9 +99,9 @@ class TopicSchemas:
                     return self._write(subject, text)
                 except KafkaException as error:
                     if not _was_fenced(error.args[0]):
-                        msg = f"the schema of {subject} couldn't be written to {SCHEMAS}: {error.args[0].str()}"
+                        msg = f"the schema of {subject} couldn't be written to {self._topic}: {error.args[0].str()}"
                         raise SchemasUnreachable(msg) from error
-        msg = f"the schema of {subject} couldn't be written to {SCHEMAS}: others write there all the time"
+        msg = f"the schema of {subject} couldn't be written to {self._topic}: others write there all the time"
         raise SchemasUnreachable(msg)
 
     def close(self) -> None:
@@ -121,7 +129,7 @@ class TopicSchemas:
         version = 1 + max((version for name, version in self._stored if name == subject), default=0)
         producer.begin_transaction()
         producer.produce(
-            SCHEMAS,
+            self._topic,
             partition=0,
             key=_encode(_Key(keytype="SCHEMA", subject=subject, version=version)),
             value=_encode(_Value(subject=subject, version=version, id=schema_id, schema=text)),
@@ -133,17 +141,20 @@ class TopicSchemas:
         """Take in what was committed since the last time.
 
         Raises:
-            SchemasUnreachable: the topic doesn't exist, or the broker doesn't answer in time.
+            _TopicMissing: the topic doesn't exist.
+            SchemasUnreachable: the broker doesn't answer in time.
         """
         try:
             self._read_between(self._connected())
         except KafkaException as error:
-            hint = "; it is created when Tidings starts" if _is_missing(error.args[0]) else ""
-            msg = f"{SCHEMAS} can't be read: {error.args[0].str()}{hint}"
+            if _is_missing(error.args[0]):
+                msg = f"the topic {self._topic} doesn't exist: create it with one partition and cleanup.policy=compact"
+                raise _TopicMissing(msg) from error
+            msg = f"{self._topic} can't be read: {error.args[0].str()}"
             raise SchemasUnreachable(msg) from error
 
     def _read_between(self, consumer: Consumer) -> None:
-        partition = TopicPartition(SCHEMAS, 0, self._read_to)
+        partition = TopicPartition(self._topic, 0, self._read_to)
         _, end = consumer.get_watermark_offsets(partition, timeout=self._answer_s, cached=False)
         if end in {0, self._read_to}:
             return
@@ -197,7 +208,7 @@ class TopicSchemas:
             self._stored.pop((key.subject, key.version), None)
             return
         if len(self._stored) >= MAX_SCHEMAS:
-            msg = f"{SCHEMAS} holds more than {MAX_SCHEMAS} schemas: something registers a new one for every record"
+            msg = f"{self._topic} holds more than {MAX_SCHEMAS} schemas: something registers a new one for every record"
             raise SchemasUnreachable(msg)
         self._stored[key.subject, key.version] = stored
         self._greatest_id = max(self._greatest_id, stored.id)

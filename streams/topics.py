@@ -10,6 +10,7 @@ from functools import lru_cache
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
+from schemas.errors import TidingsError
 from schemas.topics import TopicSpec
 from streams.connection import Connection, confluent_settings
 
@@ -26,7 +27,7 @@ PASSING = {
 """What brokers answer for a moment about a topic just created, or a leader that moves."""
 
 
-class TopicsDiffer(Exception):
+class TopicsDiffer(TidingsError):
     """Topics exist with other settings than they must have; `differences` holds a sentence for each."""
 
     def __init__(self, differences: Sequence[str]) -> None:
@@ -34,7 +35,7 @@ class TopicsDiffer(Exception):
         self.differences = tuple(differences)
 
 
-class TopicsNotReady(Exception):
+class TopicsNotReady(TidingsError):
     """Topics were created, but their partitions have no leaders."""
 
 

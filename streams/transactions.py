@@ -28,7 +28,8 @@ from streams.connection import Connection, aiokafka_settings
 from streams.fold import Output
 from streams.record_batch import RawRecord, RecordBatch
 
-aiokafka.producer.sender.BACKOFF_OVERRIDE = 0.002
+BACKOFF_S = 0.002
+aiokafka.producer.sender.BACKOFF_OVERRIDE = BACKOFF_S
 
 LARGEST_BATCH_BYTES = 900 * 1024
 LARGEST_REQUEST_BYTES = 8 * 1024 * 1024

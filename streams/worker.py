@@ -18,7 +18,7 @@ from streams.owner import Owner
 from streams.topics import partition_counts
 
 
-def run_fold_worker(  # noqa: PLR0913 -- the public entry: keywords, each one thing
+def run_fold_worker(
     *,
     app_id: str,
     connection: Connection,

@@ -13,11 +13,11 @@ from journeys.catalogue import Catalogue
 from journeys.validation import definitions_from_documents
 from schemas.errors import TidingsError
 from schemas.log import Clock
-from schemas.topics import CUSTOMER_LOG, CUSTOMERS_CHANGELOG, PUBLIC_TOPICS
+from schemas.topics import BEHAVIORAL_EVENTS, CUSTOMER_LOG, CUSTOMERS_CHANGELOG, PUBLIC_TOPICS, topics
 from streams.connection import Connection
 from streams.registry import open_schemas
 from streams.sources import run_ingest_worker
-from streams.topics import admin_client
+from streams.topics import admin_client, ensure_topics, partition_counts
 from streams.worker import run_fold_worker
 from tidings.clock import wall_ms
 
@@ -45,11 +45,11 @@ def work(connection: Connection, prefix: str, datadir: Path) -> None:
 
 def ingest(connection: Connection, prefix: str, datadir: Path, clock: Clock, registry_url: str | None) -> None:
     """Bring public records into the customer log until SIGTERM; see `run_ingest_worker`."""
-    topics = [prefix + name for name in PUBLIC_TOPICS]
+    public = [prefix + name for name in PUBLIC_TOPICS]
     schemas = open_schemas(registry_url, connection, wall_ms)
     around = Surroundings(
         prefix=prefix,
-        topic_ids=topic_ids(connection, topics),
+        topic_ids=topic_ids(connection, public),
         schema_of=schemas.known,
         look_up_schema=schemas.schema,
         clock=wall_ms,
@@ -58,24 +58,39 @@ def ingest(connection: Connection, prefix: str, datadir: Path, clock: Clock, reg
     run_ingest_worker(
         app_id=prefix + INGEST_GROUP,
         connection=connection,
-        topics=topics,
+        topics=public,
         make_ingest=lambda: make(around),
         datadir=datadir,
     )
 
 
-def topic_ids(connection: Connection, topics: list[str]) -> Mapping[str, bytes]:
+def make_topics(connection: Connection, prefix: str, partitions: int, clock: Clock) -> None:
+    """Create the topics that are missing, and check the others; those that exist keep their numbers of partitions.
+
+    Raises:
+        TidingsError: a topic has other settings than it must have, or Kafka refuses.
+    """
+    log, public = prefix + CUSTOMER_LOG, prefix + BEHAVIORAL_EVENTS
+    try:
+        counts = partition_counts(connection, [log, public])
+        ensure_topics(connection, topics(prefix, counts.get(log, partitions), counts.get(public, partitions), clock))
+    except KafkaException as error:
+        msg = f"the topics can't be made ready: {error.args[0].str()}"
+        raise TidingsError(msg) from None
+
+
+def topic_ids(connection: Connection, names: list[str]) -> Mapping[str, bytes]:
     """Return the 16 bytes by which Kafka tells each topic from another of the same name.
 
     Raises:
         TidingsError: a topic doesn't exist.
     """
     found = {}
-    for name, described in admin_client(connection).describe_topics(TopicCollection(topics)).items():
+    for name, described in admin_client(connection).describe_topics(TopicCollection(names)).items():
         try:
             identity = described.result().topic_id
         except KafkaException as error:
-            msg = f"topic {name} can't be read: {error.args[0].str()}; create the topics first (`tidings run` makes its own)"
+            msg = f"topic {name} can't be read: {error.args[0].str()}"
             raise TidingsError(msg) from None
         high, low = identity.get_most_significant_bits(), identity.get_least_significant_bits()
         found[name] = high.to_bytes(8, "big", signed=True) + low.to_bytes(8, "big", signed=True)

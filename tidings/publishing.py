@@ -107,7 +107,7 @@ class _Publisher:
                 self._produce(topic, None, b"", at, [(END, b"")], partition)
         self._flush()
 
-    def _produce(  # noqa: PLR0913 -- what a record is made of
+    def _produce(
         self, topic: str, key: bytes | None, value: bytes, at: Millis, headers: list[tuple[str, str | bytes | None]],
         partition: int = -1,
     ) -> None:  # fmt: skip

@@ -217,7 +217,7 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
     mount = [*space, 'mount -t tmpfs -o size=1m none "$1"; shift; exec "$@"', "sh", str(disk)]
     if run(*mount, "true").returncode != 0:
         # Some systems give name spaces to nobody; then at least the words.
-        with pytest.raises(ServiceError, match="is full: .* MB are free"):
+        with pytest.raises(ServiceError, match=r"is full: .* MB are free"):
             service._require_room(DataFolder(root=disk), 1 << 60)
         return
     start = run(*mount, *TIDINGS, "start", "--data", str(disk / "kafka"))

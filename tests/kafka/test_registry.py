@@ -108,6 +108,15 @@ def test_what_a_registry_wrote_is_read(connection: Connection, prefix: str) -> N
     source.close()
 
 
+def test_without_the_topic_every_number_is_unknown(connection: Connection, prefix: str) -> None:
+    """A record that names a schema where nobody keeps any is a dead letter, and who registers is told what to do."""
+    source = TopicSchemas(connection, topic=f"{prefix}schemas")
+    assert source.schema(1) is None
+    with pytest.raises(SchemasUnreachable, match="create it with one partition and cleanup.policy=compact"):
+        source.register("value", EVENT_SCHEMA)
+    source.close()
+
+
 def test_a_broker_that_is_away_is_no_unknown_schema() -> None:
     """Who can't ask must not say that nobody knows the schema: the event would become a dead letter."""
     source = TopicSchemas(Connection(bootstrap_servers="127.0.0.1:1"), answer_s=0.5)
@@ -143,6 +152,14 @@ def test_only_the_registrys_own_word_counts(path: str) -> None:
             source.schema(1)
         assert "secret" not in str(raised.value)
         source.close()
+
+
+@pytest.mark.parametrize("number", [0, 2**31, 2**32 - 1])
+def test_a_number_that_no_registry_gives_is_unknown_without_asking(number: int) -> None:
+    """A producer's nonsense must not look like a registry in trouble, on which everybody waits."""
+    source = RegistrySchemas("http://127.0.0.1:1")
+    assert source.schema(number) is None
+    source.close()
 
 
 def test_a_registry_that_is_away_is_no_unknown_schema() -> None:

@@ -115,7 +115,7 @@ async def read_and_write(connection: Connection, topic: str) -> bytes:
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
 def test_a_wrong_password_is_told_at_once(secured: Connection, mechanism: str) -> None:
     """A refused user is an error that names the settings, and no password."""
-    wrong = msgspec.structs.replace(secured, sasl_mechanism=mechanism, sasl_password="marlin")  # noqa: S106 -- made up
+    wrong = msgspec.structs.replace(secured, sasl_mechanism=mechanism, sasl_password="marlin")
     with pytest.raises(ServiceError, match=r"refuses user 'ann'.*\n.*TIDINGS_KAFKA_SASL_USERNAME") as caught:
         require_kafka(wrong)
     assert "marlin" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Validation against documents that chance has spoilt: problems are reported, never raised, and what passes compiles."""
+"""Validation against documents that chance has spoilt: problems are reported and never raised; what passes compiles."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -1,20 +1,22 @@
 """`tidings worker` and `tidings ingest`: the two long-running processes, one each."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from schemas.errors import TidingsError
+from schemas.log import Clock
 from streams.connection import Connection
 from tidings import processes
 from tidings.commands.options import configure_logging
 from tidings.services import kafka
 from tidings.services.kafka_files import kafka_data
+from tidings.services.reach import require_kafka
 from tidings.settings import Settings, process_environment, read_settings
 
 ClockOption = Annotated[
-    Literal["wall", "log"],
+    Clock,
     typer.Option(
         "--clock", help="`log`: time is the records' own, for files and tests; `wall`: time passes by itself."
     ),
@@ -32,7 +34,8 @@ def worker(clock: ClockOption = "wall", folder: FolderOption = None) -> None:
         raise TidingsError(msg)
     settings = read_settings(process_environment())
     configure_logging(settings.log_level)
-    processes.work(connect(settings), settings.topic_prefix, folder or _folder(settings, "worker"))
+    connection = ready(settings, clock)
+    processes.work(connection, settings.topic_prefix, folder or _folder(settings, "worker"))
 
 
 def ingest(clock: ClockOption = "wall", folder: FolderOption = None) -> None:
@@ -40,19 +43,24 @@ def ingest(clock: ClockOption = "wall", folder: FolderOption = None) -> None:
     settings = read_settings(process_environment())
     configure_logging(settings.log_level)
     own = folder or _folder(settings, "ingest")
-    processes.ingest(connect(settings), settings.topic_prefix, own, clock, settings.schema_registry_url)
+    connection = ready(settings, clock)
+    processes.ingest(connection, settings.topic_prefix, own, clock, settings.schema_registry_url)
 
 
-def connect(settings: Settings) -> Connection:
-    """Return the Kafka of the settings, or the local one if it runs.
+def ready(settings: Settings, clock: Clock) -> Connection:
+    """Return the Kafka of the settings, or the local one if it runs, with every topic in place.
 
     Raises:
-        TidingsError: there is neither.
+        TidingsError: there is neither, it doesn't answer, or a topic is other than it must be.
     """
-    if settings.bootstrap_servers is not None:
-        return settings.connection()
-    seen = kafka.status(kafka_data(settings.data_dir))
-    return settings.connection(seen.broker.bootstrap_servers if seen.broker and seen.state == "running" else None)
+    local = None
+    if settings.bootstrap_servers is None:
+        seen = kafka.status(kafka_data(settings.data_dir))
+        local = seen.broker.bootstrap_servers if seen.broker and seen.state == "running" else None
+    connection = settings.connection(local)
+    require_kafka(connection)
+    processes.make_topics(connection, settings.topic_prefix, settings.partitions, clock)
+    return connection
 
 
 def _folder(settings: Settings, name: str) -> Path:

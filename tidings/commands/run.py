@@ -28,6 +28,7 @@ from tidings.event_file import DEFAULT_MAX_JUMP_DAYS
 from tidings.running import RunPlan, Watcher, fresh_prefix, remove_topics, run, topic_names
 from tidings.services.borrowed import borrow_kafka
 from tidings.services.kafka_files import kafka_data
+from tidings.services.reach import require_kafka
 from tidings.settings import Settings, process_environment, read_settings
 
 DEFAULT_PARTITIONS = 4
@@ -59,6 +60,7 @@ def run_command(
     settings = read_settings(process_environment())
     console = Console(stderr=True, highlight=False)
     with borrow_kafka(settings) as kafka, record_file(output) as file:
+        require_kafka(kafka.connection)
         kafka.keep = keep
         plan = plan_run(
             settings, kafka.connection, folder, events,
@@ -118,7 +120,7 @@ def progress_shown(console: Console) -> Iterator[Watcher]:
             published=lambda lines: progress.update(publishing, completed=lines),
             ingested=ingested,
             decided=lambda done, total: progress.update(deciding, completed=done, total=total),
-            said=lambda text: console.print(text),
+            said=console.print,
         )
 
 

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from schemas.definitions import Definitions
+from schemas.definitions import Definitions, Scoring, Settings
 from schemas.problems import Problem
 from tidings.definitions_folder import LoadResult, load_folder
 
@@ -38,13 +38,16 @@ def report(console: Console, result: LoadResult) -> None:
 
 
 def summary(definitions: Definitions) -> str:
-    """Say what a set holds: "2 workflows, 6 templates, 1 segment"."""
+    """Say what a set holds: "2 workflows, 6 templates, 1 segment, settings"."""
     counts = {
         "workflow": len(definitions.workflows),
         "template": len(definitions.templates),
         "segment": len(definitions.segments),
     }
-    return ", ".join(_count(number, kind) for kind, number in counts.items() if number or kind == "workflow")
+    counted = [_count(number, kind) for kind, number in counts.items() if number or kind == "workflow"]
+    scoring = ["scoring"] if definitions.scoring != Scoring() else []
+    settings = ["settings"] if definitions.settings != Settings() else []
+    return ", ".join(counted + scoring + settings)
 
 
 def _print_problems(console: Console, problems: tuple[Problem, ...], style: str) -> None:

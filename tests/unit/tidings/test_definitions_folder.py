@@ -1,4 +1,4 @@
-"""A folder of definitions: which files are read, what YAML and JSON become, and every way in which a file can be bad."""
+"""A folder of definitions: which files are read, what YAML and JSON become, in which ways a file can be bad."""
 
 import io
 import json
@@ -184,7 +184,8 @@ def test_anchors_aliases_and_merge_keys_work(write: Write) -> None:
 
 
 def test_a_byte_order_mark_is_no_mistake(write: Write) -> None:
-    assert definitions_of(load_folder(write("a.json", b'\xef\xbb\xbf{"kind": "segment", "id": "a"}')))
+    folder = write("a.json", b'\xef\xbb\xbf{"kind": "segment", "id": "a"}')
+    assert list(definitions_of(load_folder(folder)).segments) == ["a"]
 
 
 # Bad files ------------------------------------------------------------------------------------------------------
@@ -329,7 +330,7 @@ def test_problems_are_printed_by_file_with_what_would_be_right_and_their_number(
 
 
 def test_a_valid_folder_is_summed_up_by_kind() -> None:
-    assert printed(WELCOME) == "Valid: 1 workflow, 6 templates.\n"
+    assert printed(WELCOME) == "Valid: 1 workflow, 6 templates, settings.\n"
 
 
 def test_warnings_are_printed_and_leave_the_folder_valid(write: Write) -> None:

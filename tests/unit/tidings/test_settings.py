@@ -49,7 +49,7 @@ def test_every_variable_fills_its_field(tmp_path: Path) -> None:
         security_protocol="SASL_SSL",
         sasl_mechanism="SCRAM-SHA-512",
         sasl_username="ann",
-        sasl_password="swordfish",  # noqa: S106 -- made up
+        sasl_password="swordfish",
         ssl_ca=str(pem),
         ssl_cert=str(pem),
         ssl_key=str(pem),
@@ -105,7 +105,7 @@ def test_a_password_given_twice_is_refused(tmp_path: Path) -> None:
     """Which of two passwords holds isn't guessed."""
     secret = tmp_path / "secret"
     secret.write_text("b")
-    told = problems(TIDINGS_KAFKA_SASL_PASSWORD="a", TIDINGS_KAFKA_SASL_PASSWORD_FILE=str(secret))  # noqa: S106 -- made up
+    told = problems(TIDINGS_KAFKA_SASL_PASSWORD="a", TIDINGS_KAFKA_SASL_PASSWORD_FILE=str(secret))
     assert any("not both" in line for line in told)
 
 
@@ -118,7 +118,7 @@ def test_no_password_is_ever_shown() -> None:
     """A settings object that lands in a log shows no secret, and neither does its connection."""
     settings = Settings(
         bootstrap_servers="a:1",
-        sasl_password="swordfish",  # noqa: S106 -- made up
+        sasl_password="swordfish",
         database_url="postgresql://u:swordfish@db",
     )
     assert "swordfish" not in f"{settings!r} {settings} {settings.connection()!r}"

@@ -1,0 +1,217 @@
+"""A driver that lets tests of the rules read as sentences.
+
+    journey = Journey(workflow(steps=[mail("hello")], triggers=[on("signup")]))
+    journey.publish("signup")
+    journey.advance(to=DAY_MS)
+    assert journey.sends() == [...]
+
+Time is in milliseconds since `START`. What is published passes the same checks as a producer's JSON, and goes
+through `agents.engine.Engine`, so timers that are due fire first: everybody's by `advance`, the customer's own by
+`publish`.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from agents.engine import Engine
+from journeys.catalogue import Catalogue, compile_catalogue
+from journeys.validation import definitions_from_documents
+from schemas.customer import Customer
+from schemas.decisions import Decision, Effect, Kind, Send
+from schemas.events import Event, Json, check_envelope, customer_key, read_envelope, stream_of
+from schemas.instants import Millis, format_instant
+from tables.customers import CustomersTable
+
+START: Final[Millis] = 1_767_258_000_000
+"""2026-01-01T09:00:00Z, a Thursday, in the first of the default best hours."""
+
+Document = dict[str, Json]
+HELLO: Final[Document] = {
+    "kind": "template",
+    "id": "hello",
+    "subject_template": "Hi {first_name}",
+    "content_template": "<p>Hello {first_name}</p>",
+}
+NEEDY: Final[Document] = {
+    "kind": "template",
+    "id": "needy",
+    "content_template": "<p>{plan}</p>",
+    "personalization_fields": ["plan"],
+}
+VIP: Final[Document] = {"kind": "segment", "id": "vip"}
+AT_ONCE: Final[Document] = {"send_immediately": True}
+
+
+# Definitions --------------------------------------------------------------------------------------------------
+
+
+def workflow(*steps: Document, id: str = "w", on: Sequence[Document] | None = None, **settings: Json) -> Document:
+    """Write a workflow; it starts at `signup` unless `on` says otherwise."""
+    triggers: list[Json] = list([signup()] if on is None else on)
+    return {"id": id, "name": id, "triggers": triggers, "steps": list(steps or (mail(),)), "settings": settings}
+
+
+def trigger(event_type: str = "signup", *, where: Json = None, equals: Document | None = None, **rest: Json) -> Document:
+    """Write a trigger for an event."""
+    conditions: Document = {"event_type": event_type, **(equals or {})}
+    return {"type": "behavioral", "conditions": conditions | ({} if where is None else {"where": where})} | rest
+
+
+def signup(**rest: Json) -> Document:
+    """Write the trigger that most tests use."""
+    return trigger("signup", **rest)  # type: ignore[arg-type]
+
+
+def frequency(event_type: str, count: int, minutes: float, *, where: Json = None, **rest: Json) -> Document:
+    """Write a trigger for a number of events in a window."""
+    conditions: Document = {
+        "condition_type": "frequency_threshold",
+        "event_type": event_type,
+        "min_frequency": count,
+        "time_window_minutes": minutes,
+    }
+    return {"type": "behavioral", "conditions": conditions | ({} if where is None else {"where": where})} | rest
+
+
+def silence(hours: float, *, where: Json = None, **rest: Json) -> Document:
+    """Write a trigger for inactivity."""
+    conditions: Document = {"condition_type": "inactivity_period", "inactivity_hours": hours}
+    return {"type": "time_based", "conditions": conditions | ({} if where is None else {"where": where})} | rest
+
+
+def step(name: str, kind: str, then: Sequence[str], configuration: Document, when: Json = None) -> Document:
+    """Write any step."""
+    written: Document = {"id": name, "type": kind, "configuration": configuration}
+    written |= {"next_steps": list(then)} if then else {}
+    return written | ({} if when is None else {"conditional_logic": when})
+
+
+def mail(
+    name: str = "mail", *then: str, template: str = "hello", timing: Document | None = None, when: Json = None,
+    **rest: Json,
+) -> Document:  # fmt: skip
+    """Write an e-mail step, sent at once unless `timing` says otherwise."""
+    return step(name, "email", then, {"template_id": template, "timing": timing or AT_ONCE, **rest}, when)
+
+
+def wait(name: str, *then: str, when: Json = None, **durations: Json) -> Document:
+    """Write a fixed wait."""
+    return step(name, "wait", then, {"type": "fixed_time", **durations}, when)
+
+
+def until_event(name: str, event_type: str, *then: str, **rest: Json) -> Document:
+    """Write a wait for an event."""
+    return step(name, "wait", then, {"type": "until_event", "event_type": event_type, **rest})
+
+
+def decision(name: str, kind: str, **configuration: Json) -> Document:
+    """Write a decision step."""
+    return step(name, "decision", (), {"type": kind, **configuration})
+
+
+def action(name: str, kind: str, *then: str, when: Json = None, **configuration: Json) -> Document:
+    """Write an action step."""
+    return step(name, "action", then, {"type": kind, **configuration}, when)
+
+
+def is_(field: str, operator: str, value: Json = None) -> Document:
+    """Write a comparison."""
+    return {"field": field, "operator": operator, "value": value}
+
+
+def compiled(*documents: Document, **settings: Json) -> Catalogue:
+    """Compile documents, together with two templates, a segment, and catalogue-wide settings."""
+    values: list[Json] = [*documents, HELLO, NEEDY, VIP, {"kind": "settings", **settings}]
+    return compile_catalogue(definitions_from_documents(values), 1)
+
+
+# Running ------------------------------------------------------------------------------------------------------
+
+
+def event(type: str = "signup", at: Millis = 0, *, arrives: Millis | None = None, **envelope: Json) -> tuple[Event, Millis]:
+    """Make a checked event that occurred at `at`, and the instant at which it arrives."""
+    document: Document = {"type": type, "occurred_at": START + at, **envelope}
+    read = read_envelope(msgspec.json.encode(document))
+    return check_envelope(read, stream_of(read)), START + (at if arrives is None else arrives)
+
+
+class Journey:
+    """Customers, their journeys, and everything that came out."""
+
+    def __init__(self, *documents: Document, email: str | None = "ada@shop.example", **settings: Json) -> None:
+        """Begin with definitions; a customer is known by her address unless `email` is None."""
+        self.engine = Engine(CustomersTable(), compiled(*documents, **settings))
+        self.email = email
+        self.effects: list[Effect] = []
+        self.clock = START
+        self._ids = 0
+        self._known: set[str] = set()
+
+    def publish(
+        self, type: str = "signup", at: Millis = 0, *, arrives: Millis | None = None, customer: str | None = "ada",
+        event_id: str | None = None, envelope: Document | None = None, **properties: Json,
+    ) -> list[Effect]:  # fmt: skip
+        """Publish an event; without `arrives`, it arrives when it occurs."""
+        self._ids += 1
+        written: Document = {"event_id": event_id or f"e{self._ids}", "customer_id": customer, **(envelope or {})}
+        made, arrival = event(type, at, arrives=arrives, properties=dict(properties), **written)
+        key = customer_key(made)
+        if self.engine.table.get(key) is None:
+            name = customer or f"a:{made.anonymous_id}"
+            self.engine.table.add(key, Customer(customer_id=name, email=self.email))
+        outcomes = self.engine.take(key, made, arrival)
+        self.clock = max(self.clock, arrival)
+        new = [effect for outcome in outcomes for effect in outcome.effects]
+        self.effects += new
+        return new
+
+    def advance(self, to: Millis) -> list[Effect]:
+        """Let time come to an instant: whatever is due at it still happens."""
+        new = [effect for outcome in self.engine.fire(START + to) for effect in outcome.effects]
+        self.clock = START + to
+        self.effects += new
+        return new
+
+    def customer(self, name: str = "ada") -> Customer:
+        """Return the state of a customer."""
+        found = self.engine.table.get(b"c:" + name.encode())
+        assert found is not None
+        return found
+
+    def deadline(self, name: str = "ada") -> Millis | None:
+        """Return when the customer is looked at next, since the start."""
+        entry = self.engine.table.due.deadline_of(b"c:" + name.encode())
+        return None if entry is None else entry - START
+
+    def sends(self, step_id: str | None = None) -> list[Send]:
+        """Return what was sent, in order."""
+        sends = [effect for effect in self.effects if isinstance(effect, Send)]
+        return [send for send in sends if step_id in {None, send.step_id}]
+
+    def sent_at(self, step_id: str | None = None) -> list[str]:
+        """Return when it was sent."""
+        return [send.send_at for send in self.sends(step_id)]
+
+    def decisions(self, kind: Kind | None = None, *, reason: str | None = None) -> list[Decision]:
+        """Return what was decided, in order."""
+        decisions = [effect for effect in self.effects if isinstance(effect, Decision)]
+        return [one for one in decisions if kind in {None, one.kind} and reason in {None, one.reason}]
+
+    def reasons(self, kind: Kind) -> list[str | None]:
+        """Return the reasons of one kind of decision."""
+        return [one.reason for one in self.decisions(kind)]
+
+    def path(self) -> list[str | None]:
+        """Return the steps that were completed, in order."""
+        return [one.step_id for one in self.decisions("step_completed")]
+
+    def started(self) -> int:
+        """Count the executions that were started."""
+        return len(self.decisions("execution_started"))
+
+
+def after(milliseconds: Millis) -> str:
+    """Write an instant, given since the start."""
+    return format_instant(START + milliseconds)

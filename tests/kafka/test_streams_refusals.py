@@ -1,0 +1,143 @@
+"""What the worker refuses, and what it never leaves half done."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from confluent_kafka import TopicPartition as ConfluentTopicPartition
+
+from schemas.topics import TopicSpec
+from streams.fold import Output
+from streams.hard_stop import REFUSED
+from streams.topics import TopicsDiffer, admin_client, delete_topics, end_offsets, ensure_topics, partition_counts
+from streams.transactions import PartitionTransactions
+from tests.kafka.broker import KafkaUnderTest
+from tests.kafka.streams_world import World
+from tidings.clock import wall_ms
+
+
+@pytest.fixture
+def world(kafka: KafkaUnderTest, prefix: str, tmp_path: Path) -> Iterator[World]:
+    world = World(kafka.bootstrap_servers, prefix, tmp_path, partitions=2)
+    yield world
+    world.end_workers()
+
+
+def _remake_changelog(world: World, partitions: int) -> None:
+    name = f"{world.prefix}changelog"
+    delete_topics(world.connection, [name])
+    world.wait_until(lambda: name not in partition_counts(world.connection, [name]), "the changelog is gone")
+    ensure_topics(world.connection, [TopicSpec(name=name, partitions=partitions)])
+
+
+def test_a_lost_changelog_is_refused(world: World) -> None:
+    """No position in the changelog, but a committed offset: the worker refuses and names `tidings rebuild`."""
+    world.publish(100)
+    worker = world.start_worker()
+    world.wait_until(world.all_is_folded, "all is folded")
+    assert world.terminate(worker) == 0
+    _remake_changelog(world, 2)
+    again = world.start_worker()
+    assert again.wait(60) == REFUSED
+    assert "tidings rebuild" in world.log_of(again)
+    world.assert_exact()
+
+
+def test_a_log_that_does_not_begin_at_0_is_refused(world: World) -> None:
+    """No position, and the beginning of the log is gone: the worker refuses and names `tidings rebuild`."""
+    world.publish(100)
+    cut = [ConfluentTopicPartition(f"{world.prefix}log", 0, 10)]
+    for deleted in admin_client(world.connection).delete_records(cut).values():
+        deleted.result()
+    worker = world.start_worker()
+    assert worker.wait(60) == REFUSED
+    assert "tidings rebuild" in world.log_of(worker)
+
+
+def test_a_changelog_with_another_number_of_partitions_is_refused(world: World) -> None:
+    """The changelog must have as many partitions as the log; the worker says both numbers."""
+    _remake_changelog(world, 3)
+    worker = world.start_worker()
+    assert worker.wait(60) == REFUSED
+    assert "has 2 partitions" in world.log_of(worker)
+
+
+def test_a_missing_topic_is_refused(world: World) -> None:
+    """A worker whose log doesn't exist says so, and creates nothing."""
+    delete_topics(world.connection, [f"{world.prefix}log"])
+    worker = world.start_worker()
+    assert worker.wait(60) == REFUSED
+    assert f"no such topic: {world.prefix}log" in world.log_of(worker)
+
+
+def test_a_transaction_with_a_record_that_is_too_large_leaves_nothing(world: World) -> None:
+    """When one batch is refused, `commit` raises, and no reader of committed records sees the others."""
+    prefix = world.prefix
+
+    async def attempt() -> None:
+        transactions = PartitionTransactions(
+            world.connection,
+            app_id=f"{prefix}app",
+            source=TopicPartition(f"{prefix}log", 0),
+            changelog_topic=f"{prefix}changelog",
+        )
+        await transactions.start()
+        small = Output(topic=f"{prefix}outputs", key=b"k", value=b"small", timestamp=wall_ms())
+        too_large = {b"c:1": b"x" * 50_000_000}
+        try:
+            with pytest.raises((KafkaError, TimeoutError)):
+                await transactions.commit([small], too_large, now=wall_ms(), offset=None)
+        finally:
+            await transactions.stop()
+
+    asyncio.run(attempt())
+    assert end_offsets(world.connection, f"{prefix}outputs")[0] == 0
+
+
+def test_a_new_owner_fences_the_old_one(world: World) -> None:
+    """After another producer of the same partition has begun, the first can commit nothing more."""
+    prefix = world.prefix
+
+    def owner() -> PartitionTransactions:
+        return PartitionTransactions(
+            world.connection,
+            app_id=f"{prefix}app",
+            source=TopicPartition(f"{prefix}log", 0),
+            changelog_topic=f"{prefix}changelog",
+        )
+
+    async def contend() -> None:
+        first, second = owner(), owner()
+        await first.start()
+        await first.commit((), {b"c:1": b"1"}, now=wall_ms(), offset=None)
+        await second.start()
+        await second.commit_fence(b"f:fence", b"", wall_ms())
+        with pytest.raises(KafkaError):
+            await first.commit((), {b"c:1": b"2"}, now=wall_ms(), offset=None)
+        await second.commit((), {b"c:1": b"3"}, now=wall_ms(), offset=None)
+        await second.stop()
+        await first.stop()
+
+    asyncio.run(contend())
+
+
+def test_topics_that_differ_are_named_with_what_to_do(world: World) -> None:
+    """Another partition count and another setting are each an error that says found, wanted and a way out."""
+    name = f"{world.prefix}log"
+    with pytest.raises(TopicsDiffer) as raised:
+        ensure_topics(world.connection, [TopicSpec(name=name, partitions=5, config={"retention.ms": "7"})])
+    count, setting = sorted(raised.value.differences)
+    assert "has 2 partitions, needs 5" in count
+    assert "another prefix" in count
+    assert "retention.ms is 604800000, needs 7" in setting
+    assert "kafka-configs.sh" in setting
+
+
+def test_topics_that_exist_as_wanted_are_left_alone(world: World) -> None:
+    """Asking again for what exists changes nothing and raises nothing."""
+    world.publish(10)
+    ensure_topics(world.connection, [TopicSpec(name=f"{world.prefix}log", partitions=2)])
+    assert sum(world.ends().values()) == 10

@@ -1,0 +1,437 @@
+"""Generated worlds: definitions and histories of events, for every test that states a law over all of them.
+
+Definitions are plain JSON documents that the validator accepts; a history is a list of lines in the order of
+arrival, each an event as a producer writes it, or a text that is none. Durations, windows and gaps are drawn from
+the same few spans, and event types, segments and attributes from few names: so triggers fire, and what is compared
+falls exactly on a boundary, one millisecond before it or behind it, far more often than by chance.
+"""
+
+from typing import Final
+
+import msgspec
+from hypothesis import strategies as st
+
+from schemas.events import Json
+from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis, format_instant
+
+Document = dict[str, Json]
+Line = Document | str
+
+BEGIN: Final[Millis] = 1_774_051_200_000
+"""2026-03-21T00:00:00Z, a Saturday; Europe/Berlin changes its clock on the 29th, New York did on the 8th."""
+UNTIL: Final[Millis] = BEGIN + 120 * DAY_MS
+"""Later than any history of up to 50 lines with every execution it can start."""
+CUSTOMERS: Final = ("ada", "bob", "Zoë")
+VISITORS: Final = ("v1",)
+ZONES: Final = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu")
+BEHAVIORAL: Final = ("signup", "page_viewed", "order_completed", "cart_updated")
+ENGAGEMENT: Final = ("email_opened", "email_clicked", "email_opened", "email_unsubscribed")
+TYPES: Final = (*BEHAVIORAL, "email_opened", "email_clicked", "customer_updated")
+SEGMENTS: Final = ("vip", "quiet")
+PLANS: Final = ("free", "pro")
+
+SPANS_H: Final = (0.5, 1, 2, 6, 24, 48)
+"""Hours, of which windows, waits, silences and gaps are made."""
+_GAPS: Final = (0, 0, 1, MINUTE_MS, 10 * MINUTE_MS, 30 * MINUTE_MS, *(int(span * HOUR_MS) for span in SPANS_H))
+_AGES: Final = (1, 5 * MINUTE_MS, 30 * MINUTE_MS, HOUR_MS, 6 * HOUR_MS, DAY_MS, 3 * DAY_MS, 10 * DAY_MS)
+_NUDGES: Final = (-1, 0, 0, 0, 1)
+
+
+# Conditions ---------------------------------------------------------------------------------------------------
+
+
+def _comparison(field: str, operator: str, value: Json) -> Document:
+    return {"field": field, "operator": operator, "value": value}
+
+
+_LEAVES: Final[tuple[Document, ...]] = (
+    _comparison("plan", "eq", "pro"),
+    _comparison("plan", "ne", "pro"),
+    _comparison("engagement_score", "gte", 20),
+    _comparison("total_purchases", "gte", 1),
+    _comparison("last_engagement", "within_hours", 24),
+    _comparison("last_activity", "not_within_hours", 1),
+    _comparison("counts.page_viewed", "gt", 2),
+    _comparison("lifecycle_stage", "in", ["lead", "customer"]),
+    _comparison("session.pages", "gte", 2),
+    _comparison("trigger.total", "gte", 10),
+    _comparison("execution.last_event.total", "gte", 10),
+    _comparison("event.total", "exists", None),
+    _comparison("plan", "gt", 5),
+    {"operator": "in_segment", "value": "vip"},
+    {"operator": "performed", "value": {"event_type": "page_viewed", "min_count": 2, "within_hours": 24}},
+    {
+        "operator": "not_performed",
+        "value": {"event_type": "order_completed", "where": _comparison("event.total", "gte", 10)},
+    },
+)
+
+
+def conditions() -> st.SearchStrategy[Document]:
+    """Draw a condition, of one comparison or nested."""
+    return st.recursive(
+        st.sampled_from(_LEAVES),
+        lambda inner: st.one_of(
+            st.lists(inner, min_size=1, max_size=2).map(lambda parts: {"all": list(parts)}),
+            st.lists(inner, min_size=1, max_size=2).map(lambda parts: {"any": list(parts)}),
+            inner.map(lambda part: {"not": part}),
+        ),
+        max_leaves=3,
+    )
+
+
+def _sometimes(key: str, values: st.SearchStrategy[Json], one_in: int = 4) -> st.SearchStrategy[Document]:
+    """Draw the key with a value, or nothing."""
+    return st.integers(1, one_in).flatmap(
+        lambda drawn: st.just({}) if drawn > 1 else values.map(lambda value: {key: value})
+    )
+
+
+# Triggers -----------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def _triggers(draw: st.DrawFn) -> Document:
+    kind = draw(st.sampled_from(("event", "event", "frequency_threshold", "inactivity_period")))
+    match kind:
+        case "event":
+            conditions_: Document = {"event_type": draw(st.sampled_from(TYPES))}
+            conditions_ |= draw(_sometimes("source", st.just("app"), 5))
+        case "frequency_threshold":
+            conditions_ = {
+                "condition_type": kind,
+                "event_type": draw(st.sampled_from(("page_viewed", "order_completed", "email_opened"))),
+                "min_frequency": draw(st.integers(1, 4)),
+                "time_window_minutes": draw(st.sampled_from(SPANS_H)) * 60,
+            }
+        case _:
+            conditions_ = {"condition_type": kind, "inactivity_hours": draw(st.sampled_from(SPANS_H))}
+    conditions_ |= draw(_sometimes("where", conditions(), 5))
+    trigger: Document = {"type": "behavioral", "conditions": conditions_}
+    trigger |= draw(_sometimes("priority", st.integers(49, 51)))
+    trigger |= draw(_sometimes("cooldown_hours", st.sampled_from(SPANS_H), 3))
+    trigger |= draw(_sometimes("enabled", st.just(value=False), 12))
+    return trigger
+
+
+# Steps --------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def _timings(draw: st.DrawFn) -> Document:
+    kind = draw(st.sampled_from(("now", "now", "delay", "business", "at", "optimize")))
+    expires: Document = draw(_sometimes("expires_after_hours", st.sampled_from((24, 48, 1)), 4))
+    match kind:
+        case "now":
+            return {"send_immediately": True} | expires
+        case "delay":
+            return {"send_immediately": True, "delay_hours": draw(st.sampled_from((0.5, 2, 6)))}
+        case "business":
+            return {"business_hours_only": True, "avoid_weekends": draw(st.booleans()), "optimize": False} | expires
+        case "at":
+            return {"at": draw(st.sampled_from(("09:00", "02:30", "16:59"))), "optimize": False} | expires
+        case _:
+            return expires
+
+
+@st.composite
+def _waits(draw: st.DrawFn) -> Document:
+    kind = draw(st.sampled_from(("fixed_time", "fixed_time", "fixed_time", "until_time", "until_date")))
+    match kind:
+        case "fixed_time":
+            return {"type": kind} | draw(
+                st.sampled_from(SPANS_H).map(lambda hours: {"duration_hours": hours})
+                | st.just({"duration_minutes": 30, "duration_hours": 1})
+                | st.just({"calendar_days": 1, "at": "09:00"})
+                | st.just({"calendar_days": 2})
+                | st.just({"duration_days": 1})
+            )
+        case "until_time":
+            return {"type": kind, "target_time": draw(st.sampled_from(("09:00", "02:30", "23:59")))}
+        case _:
+            return {"type": kind, "target_date": draw(st.sampled_from(("2026-03-29", "2026-03-20", "2026-04-02")))}
+
+
+@st.composite
+def _steps(draw: st.DrawFn, position: int, following: tuple[str, ...], back: str | None) -> Document:
+    """Draw a step that leads to every one of `following`; a wait leads to `back` as well, or instead."""
+    kinds = ["email", "email", "wait", "until_event", "decision", "action"]
+    if back is not None:
+        kinds = ["loop"]
+    elif len(following) > 1:
+        kinds = ["email", "wait", "until_event", "decision", "decision", "action"]
+    kind = draw(st.sampled_from(kinds))
+    step: Document = {"id": f"s{position}", "next_steps": list(following)}
+    step |= draw(_sometimes("conditional_logic", conditions(), 8)) if kind != "decision" else {}
+    match kind:
+        case "loop":
+            step.pop("conditional_logic", None)
+            wait: Document = {"type": "fixed_time", "duration_hours": draw(st.sampled_from((6, 24, 48)))}
+            return step | {"type": "wait", "configuration": wait, "next_steps": [back]}
+        case "email":
+            email: Document = {
+                "template_id": draw(st.sampled_from(("hello", "hello", "needy"))),
+                "timing": draw(_timings()),
+            }
+            email |= draw(_sometimes("guard", conditions(), 5))
+            email |= draw(_sometimes("category", st.just("transactional"), 5))
+            return step | {"type": "email", "configuration": email}
+        case "wait":
+            return step | {"type": "wait", "configuration": draw(_waits())}
+        case "until_event":
+            until: Document = {"type": "until_event", "event_type": draw(st.sampled_from(TYPES))}
+            until |= draw(_sometimes("where", conditions(), 4))
+            until |= draw(_sometimes("timeout_hours", st.sampled_from(SPANS_H), 2))
+            if "timeout_hours" in until and following:
+                until |= draw(_sometimes("timeout_next_step", st.sampled_from(following), 2))
+            return step | {"type": "wait", "configuration": until}
+        case "action":
+            return step | {"type": "action", "configuration": draw(_actions(bool(following)))}
+    del step["next_steps"]
+    return step | {"type": "decision", "configuration": draw(_decisions(following))}
+
+
+def _actions(leads_on: bool) -> st.SearchStrategy[Document]:  # noqa: FBT001
+    segments = st.sampled_from(SEGMENTS)
+    actions: list[st.SearchStrategy[Document]] = [
+        st.just({"type": "update_attributes", "attributes": {"plan": "pro", "seen": "${now}"}}),
+        st.just({"type": "update_attributes", "attributes": {"last_total": "${trigger.total}", "plan": None}}),
+        segments.map(lambda name: {"type": "add_to_segment", "segment_id": name}),
+        segments.map(lambda name: {"type": "remove_from_segment", "segment_id": name}),
+    ]
+    return st.one_of(actions if leads_on else [*actions, st.just({"type": "exit"})])
+
+
+@st.composite
+def _decisions(draw: st.DrawFn, following: tuple[str, ...]) -> Document:
+    if not following:
+        return {"type": "condition", "conditions": []}
+    kind = draw(st.sampled_from(("condition", "split_test", "score_based", "segment_check")))
+    default: Document = draw(_sometimes("default_next_step", st.sampled_from(following), 2))
+    match kind:
+        case "condition":
+            branches: list[Json] = [{"rule": draw(conditions()), "next_step": name} for name in following]
+            return {"type": kind, "conditions": branches} | default
+        case "split_test":
+            variants: list[Json] = [
+                {"name": f"v{place}", "weight": draw(st.sampled_from((1, 0.5, 3))), "next_step": name}
+                for place, name in enumerate(following)
+            ]
+            return {"type": kind, "variants": variants}
+        case "score_based":
+            thresholds: list[Json] = [
+                {"min_score": 10 * place + 1, "next_step": name} for place, name in enumerate(following)
+            ]
+            field: Document = draw(_sometimes("score_field", st.sampled_from(("total_purchases", "plan"))))
+            return {"type": kind, "thresholds": thresholds} | default | field
+    members: list[Json] = [
+        {"segment_id": SEGMENTS[place % len(SEGMENTS)], "next_step": name} for place, name in enumerate(following)
+    ]
+    return {"type": kind, "segments": members} | default
+
+
+# Workflows ----------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def workflows(draw: st.DrawFn, name: str) -> Document:
+    """Draw a workflow: a tree of steps, some with a second way in, or a path that a wait leads back to its start."""
+    size = draw(st.integers(1, 6))
+    is_loop = size > 1 and draw(st.integers(1, 5)) == 1
+    following: list[list[str]] = [[] for _ in range(size)]
+    for position in range(1, size):
+        parent = position - 1 if is_loop else draw(st.integers(max(0, position - 3), position - 1))
+        following[parent].append(f"s{position}")
+    if not is_loop:
+        for position in range(size - 2):
+            if draw(st.integers(1, 8)) == 1 and following[position] and f"s{size - 1}" not in following[position]:
+                following[position].append(f"s{size - 1}")
+    steps: list[Json] = [
+        draw(_steps(position, tuple(targets), "s0" if is_loop and position == size - 1 else None))
+        for position, targets in enumerate(following)
+    ]
+    return {
+        "id": name,
+        "name": f"Workflow {name}",
+        "triggers": list(draw(st.lists(_triggers(), min_size=1, max_size=3))),
+        "steps": steps,
+        "settings": draw(_workflow_settings()),
+    }
+
+
+@st.composite
+def _workflow_settings(draw: st.DrawFn) -> Document:
+    # The longest path of waits is 6 · 48 hours.
+    settings: Document = {"max_execution_time_days": draw(st.sampled_from((12, 13.5, 20)))}
+    settings |= draw(_sometimes("allow_multiple_executions", st.just(value=True), 3))
+    re_entry = st.fixed_dictionaries(
+        {},
+        optional={"after_hours": st.sampled_from(SPANS_H), "from": st.sampled_from(("ended", "started", "last_send"))},
+    )
+    settings |= draw(_sometimes("re_entry", re_entry.map(dict), 2))
+    settings |= draw(_sometimes("priority", st.integers(49, 51)))
+    settings |= draw(_sometimes("category", st.just("transactional"), 6))
+    settings |= draw(_sometimes("timezone", st.sampled_from(ZONES), 4))
+    return settings
+
+
+TEMPLATES: Final[tuple[Document, ...]] = (
+    {
+        "kind": "template",
+        "id": "hello",
+        "subject_template": "Hi {first_name}",
+        "content_template": "<p>{plan} {trigger_total}</p>",
+    },
+    {
+        "kind": "template",
+        "id": "needy",
+        "subject_template": "Your {plan}",
+        "content_template": "<p>{plan}</p>",
+        "personalization_fields": ["plan"],
+    },
+)
+
+
+@st.composite
+def _settings(draw: st.DrawFn) -> Document:
+    settings: Document = {"kind": "settings"}
+    settings |= draw(_sometimes("default_timezone", st.sampled_from(ZONES), 2))
+    settings |= draw(_sometimes("data_grace_minutes", st.sampled_from((0, 1, 30))))
+    settings |= draw(_sometimes("max_event_age_hours", st.sampled_from((1, 24)), 3))
+    settings |= draw(_sometimes("max_concurrent_executions", st.sampled_from((1, 2, 3)), 3))
+    settings |= draw(_sometimes("require_consent", st.just(["email"]), 8))
+    return settings
+
+
+@st.composite
+def definitions(draw: st.DrawFn, most_workflows: int = 3) -> list[Document]:
+    """Draw the documents of a definitions folder; the validator accepts them."""
+    count = draw(st.integers(1, most_workflows))
+    documents = [draw(workflows(f"w{number}")) for number in range(count)]
+    documents += [dict(template) for template in TEMPLATES]
+    documents += [{"kind": "segment", "id": name} for name in SEGMENTS]
+    documents.append(draw(_settings()))
+    if draw(st.booleans()):
+        documents.append({"kind": "scoring", "weights": {"page_viewed": 4, "cart_updated": -3}, "half_life_hours": 24})
+    return documents
+
+
+# Histories ----------------------------------------------------------------------------------------------------
+
+BAD_LINES: Final = (
+    "{",
+    "[]",
+    '{"event_id":"b1","type":"signup","occurred_at":"2026-03-21T00:00:00Z"}',
+    '{"event_id":"b2","type":"signup","occurred_at":"2026-03-21T00:00:00","customer_id":"ada"}',
+    '{"event_id":"b3","type":"signup","occurred_at":"2099-01-01T00:00:00Z","customer_id":"ada"}',
+    '{"event_id":"","type":"signup","occurred_at":0,"customer_id":"ada"}',
+    '{"event_id":"b4","type":"signup","occurred_at":0,"customer_id":"ada","topic":"orders"}',
+)
+"""Lines that are no events; the one of 2099 would be one as the first line of a file, where no clock jumps."""
+
+
+@st.composite
+def _customers(draw: st.DrawFn) -> Document:
+    who = draw(st.sampled_from((*CUSTOMERS, CUSTOMERS[0], CUSTOMERS[0], *VISITORS)))
+    return {"anonymous_id": who} if who in VISITORS else {"customer_id": who}
+
+
+@st.composite
+def _bodies(draw: st.DrawFn) -> Document:
+    """Draw type, properties and source of an event."""
+    kind = draw(
+        st.sampled_from((*BEHAVIORAL, *BEHAVIORAL, *ENGAGEMENT, "customer_updated", "customer_updated", "other"))
+    )
+    properties: Document = draw(_sometimes("machine", st.just(value=True), 12))
+    if kind == "other":
+        return draw(st.sampled_from(_RARE))
+    match kind:
+        case "order_completed":
+            properties |= {"total": draw(st.sampled_from((5, 9.99, 10, 120.5)))}
+        case "customer_updated":
+            properties = draw(_updates())
+        case "signup" | "page_viewed":
+            properties |= draw(_sometimes("email", st.just("first@shop.example"), 2))
+    body: Document = {"type": kind, "properties": properties}
+    if kind in BEHAVIORAL:
+        body |= draw(_sometimes("source", st.sampled_from(("app", "website")), 3))
+        body |= draw(_sometimes("session_id", st.sampled_from(("one", "two")), 4))
+    return body
+
+
+_RARE: Final[tuple[Document, ...]] = (
+    {"type": "consent_changed", "properties": {"channel": "email", "consent": "granted"}},
+    {"type": "consent_changed", "properties": {"channel": "email", "consent": "denied"}},
+    {"type": "segment_entered", "properties": {"segment_id": "vip"}},
+    {"type": "segment_left", "properties": {"segment_id": "vip"}},
+    {"type": "page_viewed", "properties": {}, "topic": "crm-events"},
+    {"type": "email_complained", "properties": {}},
+    {"type": "email_bounced", "properties": {}},
+    {"type": "email_bounced", "properties": {"bounce_type": "soft"}},
+    {"type": "product_viewed", "properties": {}, "source": "crm"},
+)
+
+
+@st.composite
+def _updates(draw: st.DrawFn) -> Document:
+    addresses = st.sampled_from(("ada@shop.example", "new@shop.example", None, "no address"))
+    properties: Document = draw(_sometimes("email", addresses, 2))
+    properties |= draw(_sometimes("attributes", st.sampled_from(_ATTRIBUTES).map(dict), 2))
+    properties |= draw(_sometimes("preferences", st.sampled_from(_PREFERENCES).map(dict), 3))
+    properties |= draw(_sometimes("lifecycle_stage", st.sampled_from(("lead", "customer", "advocate")), 3))
+    return properties
+
+
+_ATTRIBUTES: Final[tuple[Document, ...]] = (
+    {"plan": "free", "first_name": "Ada"},
+    {"plan": "pro"},
+    {"plan": None},
+    {"plan": 7},
+    {"engagement_score": 60},
+)
+_PREFERENCES: Final[tuple[Document, ...]] = (
+    {"timezone": "Asia/Kathmandu"},
+    {"timezone": "nowhere"},
+    {"timezone": None},
+    {"channels": {"email": False}},
+    {"channels": None},
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn, most_lines: int = 30, *, bad_lines: bool = True) -> list[Line]:
+    """Draw the lines of a file: several customers, late, early, repeated and machine-made events, bad lines."""
+    lines: list[Line] = []
+    arrived = BEGIN + draw(st.integers(0, 23)) * HOUR_MS
+    for number in range(draw(st.integers(1, most_lines))):
+        arrived += max(0, draw(st.sampled_from(_GAPS)) + draw(st.sampled_from(_NUDGES)))
+        choice = draw(st.integers(1, 20))
+        events = [line for line in lines if isinstance(line, dict)]
+        if choice == 1 and bad_lines and events:
+            lines.append(draw(st.sampled_from(BAD_LINES)))
+        elif choice <= 3 and events:
+            again = dict(draw(st.sampled_from(events)))
+            lines.append(again | {"received_at": format_instant(arrived)})
+        else:
+            lines.append(_event(number, arrived, draw(_customers()) | draw(_bodies()), draw(_lateness())))
+    return lines
+
+
+def _lateness() -> st.SearchStrategy[Millis]:
+    """Draw how long before its arrival an event occurred: mostly not at all, sometimes after it."""
+    late = st.tuples(st.sampled_from(_AGES), st.sampled_from(_NUDGES)).map(sum)
+    ahead = st.sampled_from((MINUTE_MS, 5 * MINUTE_MS, 5 * MINUTE_MS + 1, DAY_MS)).map(lambda span: -span)
+    return st.integers(1, 10).flatmap(lambda drawn: late if drawn <= 2 else ahead if drawn == 3 else st.just(0))
+
+
+def _event(number: int, arrived: Millis, body: Document, lateness: Millis) -> Document:
+    occurred = arrived - lateness
+    event: Document = {"event_id": f"e{number}", "occurred_at": occurred if number % 2 else format_instant(occurred)}
+    if lateness or number % 3:
+        event["received_at"] = format_instant(arrived)
+    return event | body
+
+
+def as_file(lines: list[Line]) -> bytes:
+    """Write the lines as an NDJSON file."""
+    return b"".join((line.encode() if isinstance(line, str) else msgspec.json.encode(line)) + b"\n" for line in lines)
