@@ -25,16 +25,13 @@ from schemas.definitions import (
     Definitions,
     EmailStep,
     EventCondition,
-    FixedTime,
     FrequencyThreshold,
     InactivityPeriod,
     Settings,
     Step,
     Template,
     Trigger,
-    UntilDate,
     UntilEvent,
-    UntilTime,
     WaitStep,
     Workflow,
 )
@@ -241,9 +238,9 @@ def _compile_step(
                 category=email.category or category,
                 content=_compile_content(definitions.templates[email.template_id], clauses),
             )
-        case WaitStep(configuration=UntilEvent() as until):
-            return replace(plain, until_where=compile_where(until.where, clauses))
-        case WaitStep(configuration=(FixedTime() | UntilTime() | UntilDate()) as wait):
+        case WaitStep(configuration=wait):
+            if isinstance(wait, UntilEvent):
+                return replace(plain, until_where=compile_where(wait.where, clauses))
             return replace(plain, wait=compile_wait(wait))
         case DecisionStep(configuration=ConditionDecision(conditions=branches)):
             rules = tuple((compile_condition(entry.rule, clauses), entry.next_step) for entry in branches)
