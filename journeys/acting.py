@@ -3,48 +3,59 @@
 import re
 from typing import Final
 
+import msgspec
+from msgspec import Struct
+
 from journeys.fields import compile_field, plain
 from journeys.profile import join_segment, leave_segment, set_bounded
 from journeys.scene import Scene
 from schemas.definitions import ActionConfiguration, AddToSegment, Exit, RemoveFromSegment, UpdateAttributes
-from schemas.events import Json
+from schemas.events import Json, is_too_deep
 from schemas.instants import format_instant
 
 _REFERENCE: Final = re.compile(r"\$\{([^{}]{1,200})\}")
 NOW: Final = "now"
 
 
-def act(configuration: ActionConfiguration, scene: Scene) -> dict[str, Json]:
-    """Carry the action out; return what changed, as the detail of a `profile_changed`; empty for nothing."""
+class Acted(Struct, frozen=True, kw_only=True):
+    """What came of an action: the detail of a `profile_changed` (empty for nothing), and attributes out of bounds."""
+
+    changed: dict[str, Json] = {}
+    refused: tuple[str, ...] = ()
+
+
+def act(configuration: ActionConfiguration, scene: Scene) -> Acted:
+    """Carry the action out."""
     match configuration:
         case UpdateAttributes(attributes=attributes):
             return _update(attributes, scene)
         case AddToSegment(segment_id=segment_id):
-            return {"segment_entered": segment_id} if join_segment(scene.customer, segment_id) else {}
+            joined = join_segment(scene.customer, segment_id)
+            return Acted(changed={"segment_entered": segment_id} if joined else {})
         case RemoveFromSegment(segment_id=segment_id):
-            return {"segment_left": segment_id} if leave_segment(scene.customer, segment_id) else {}
+            left = leave_segment(scene.customer, segment_id)
+            return Acted(changed={"segment_left": segment_id} if left else {})
         case Exit():
-            return {}
+            return Acted()
 
 
-def _update(attributes: dict[str, Json], scene: Scene) -> dict[str, Json]:
+def _update(attributes: dict[str, Json], scene: Scene) -> Acted:
+    customer = scene.customer
     changed: list[Json] = []
-    refused: list[Json] = []
-    detail: dict[str, Json] = {"changed": changed}
+    refused: list[str] = []
     for name, template in attributes.items():
-        value = resolve(template, scene)
+        value, before = resolve(template, scene), customer.attributes.get(name)
         if value is None:
-            scene.customer.attributes.pop(name, None)
-            changed.append(name)
-        elif set_bounded(scene.customer.attributes, name, value):
-            changed.append(name)
-        else:
+            customer.attributes.pop(name, None)
+        elif is_too_deep({name: value}) or not set_bounded(customer.attributes, name, value):
+            # A value that holds its own predecessor grows a level each time; deeper ones couldn't be encoded.
             refused.append(name)
+            continue
+        if value != before or type(value) is not type(before):
+            changed.append(name)
         # The action is the latest word on the attribute; an older CRM event doesn't take it back.
-        scene.customer.attribute_times[name] = scene.now
-    if refused:
-        detail["refused"] = refused
-    return detail
+        customer.attribute_times[name] = scene.now
+    return Acted(changed={"changed": changed} if changed else {}, refused=tuple(refused))
 
 
 def resolve(value: Json, scene: Scene) -> Json:
@@ -73,4 +84,7 @@ def _named(path: str, scene: Scene) -> Json:
 def _as_text(value: Json) -> str:
     if value is None:
         return ""
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+    return value if isinstance(value, str) else _encode(value).decode()
+
+
+_encode: Final = msgspec.json.Encoder().encode

@@ -35,7 +35,7 @@ from schemas.definitions import (
     WaitStep,
     Workflow,
 )
-from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
+from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis, span
 
 RULES_VERSION: Final = 1
 """Raised by a change of the rules that alters a recorded history."""
@@ -148,13 +148,19 @@ def compile_catalogue(
         number=number,
         settings=definitions.settings,
         half_life_ms=definitions.scoring.half_life_hours * HOUR_MS,
-        max_event_age_ms=int(definitions.settings.max_event_age_hours * HOUR_MS),
-        grace_ms=int(definitions.settings.data_grace_minutes * MINUTE_MS),
+        max_event_age_ms=span(definitions.settings.max_event_age_hours * HOUR_MS),
+        grace_ms=span(definitions.settings.data_grace_minutes * MINUTE_MS),
         workflows=workflows,
         plans=_index(triggers, clauses, weights(definitions.scoring)),
-        silences=tuple(trigger for trigger in triggers if trigger.silence_ms),
+        silences=tuple(sorted((trigger for trigger in triggers if trigger.silence_ms), key=_timer_rank)),
         predecessors=predecessors or {},
     )
+
+
+def _timer_rank(trigger: CompiledTrigger) -> tuple[int, int, str, str]:
+    """Return the place among timers of one instant, where the workflow's priority goes first."""
+    priority, workflow_priority, workflow_id, trigger_id = trigger.rank
+    return workflow_priority, priority, workflow_id, trigger_id
 
 
 def _index(triggers: list[CompiledTrigger], clauses: Clauses, weight_of: Mapping[str, float]) -> dict[str, Plan]:
@@ -187,7 +193,7 @@ def _compile_trigger(
         trigger_id=trigger_id,
         workflow=workflow,
         rank=(-trigger.priority, -workflow.priority, workflow.id, trigger_id),
-        cooldown_ms=int(trigger.cooldown_hours * HOUR_MS),
+        cooldown_ms=span(trigger.cooldown_hours * HOUR_MS),
         where=compile_where(conditions.where, clauses),
     )
     match conditions:
@@ -195,11 +201,11 @@ def _compile_trigger(
             where = _both(compile_equals(conditions.equals), common.where)
             return replace(common, event_type=conditions.event_type, where=where)
         case FrequencyThreshold():
-            window_ms = int(conditions.time_window_minutes * MINUTE_MS)
+            window_ms = span(conditions.time_window_minutes * MINUTE_MS)
             wanted = conditions.min_frequency
             return replace(common, event_type=conditions.event_type, wanted=wanted, window_ms=window_ms)
         case InactivityPeriod():
-            return replace(common, silence_ms=int(conditions.inactivity_hours * HOUR_MS))
+            return replace(common, silence_ms=span(conditions.inactivity_hours * HOUR_MS))
 
 
 def _compile_workflow(workflow: Workflow, number: int, definitions: Definitions, clauses: Clauses) -> CompiledWorkflow:
@@ -213,7 +219,7 @@ def _compile_workflow(workflow: Workflow, number: int, definitions: Definitions,
             for order, step in enumerate(workflow.steps)
         },
         priority=settings.priority,
-        max_execution_ms=int(settings.max_execution_time_days * DAY_MS),
+        max_execution_ms=span(settings.max_execution_time_days * DAY_MS),
         definition=workflow,
     )
 

@@ -22,7 +22,7 @@ import msgspec
 from journeys import profile
 from journeys.catalogue import Catalogue, CompiledTrigger, Plan
 from journeys.conditions import remember
-from journeys.executions import end, resume, start, take_event, workflow_of
+from journeys.executions import end, resume, start, take_event, workflow_of, zone_of
 from journeys.frequency import count_raises
 from journeys.scene import Scene
 from journeys.starting import is_first_of_day, refusal
@@ -30,7 +30,7 @@ from journeys.timing import customer_zone
 from journeys.turn import Turn
 from schemas.customer import SEEN_EVENTS, Customer, Execution, Visit
 from schemas.decisions import Effect
-from schemas.events import Event, Json
+from schemas.events import CRM_TYPES, Event, Json
 from schemas.identity import event_hash
 from schemas.instants import DAY_MS, MINUTE_MS, Millis, as_text, format_instant
 
@@ -91,24 +91,25 @@ def _decide_event(customer: Customer, event: Event, catalogue: Catalogue, now: M
         return []
     customer.now = now
     profile.clamp(event, now)
-    scene = Scene(
-        customer=customer,
-        now=now,
-        half_life_ms=catalogue.half_life_ms,
-        event=event,
-        zone=customer_zone(customer.preferences, None, catalogue.settings.default_timezone),
-    )
+    scene = Scene(customer=customer, now=now, half_life_ms=catalogue.half_life_ms, event=event)
     turn = Turn(customer=customer, catalogue=catalogue, now=now, cause=event.event_id, scene=scene)
-    if event.stream == "engagement" and profile.is_machine(scene.event_properties()):
+    if _is_machine(event, scene):
         return turn.effects
     plan = catalogue.plan(event.type)
     _learn(turn, event, plan)
     if customer.executions:
         _move_executions(turn, event)
     for trigger in plan.triggers:
-        if _fires(trigger, event, scene):
+        if _fires(turn, trigger, event):
             _fire(turn, trigger, event, confidence=1.0)
     return turn.effects
+
+
+def _is_machine(event: Event, scene: Scene) -> bool:
+    """Tell whether a machine made the event; what the CRM says about a customer is no activity of anybody."""
+    if b'"machine"' not in bytes(event.properties) or event.type in CRM_TYPES:
+        return False
+    return profile.is_machine(scene.event_properties())
 
 
 def _seen_before(customer: Customer, event_id: str, now: Millis) -> bool:
@@ -144,9 +145,12 @@ def _learn(turn: Turn, event: Event, plan: Plan) -> None:
             changed = profile.learn_addresses(customer, scene.event_properties())
     if changed:
         turn.record("profile_changed", detail={"changed": list(changed), "event_id": event.event_id})
-    for clause in plan.clauses:
-        if clause.where is None or clause.where(scene):
-            remember(customer, clause, event.occurred_at)
+    if plan.clauses:
+        scene.zone = customer_zone(customer.preferences, None, turn.catalogue.settings.default_timezone)
+        for clause in plan.clauses:
+            if clause.where is None or clause.where(scene):
+                remember(customer, clause, event.occurred_at)
+        scene.warnings.clear()
 
 
 def _learn_from_crm(turn: Turn, event: Event) -> list[str]:
@@ -181,14 +185,24 @@ def _move_executions(turn: Turn, event: Event) -> None:
                 take_event(turn, execution, visit, event, encoded)
 
 
-def _fires(trigger: CompiledTrigger, event: Event, scene: Scene) -> bool:
-    scene.execution = None
-    if trigger.where is not None and not trigger.where(scene):
+def _fires(turn: Turn, trigger: CompiledTrigger, event: Event) -> bool:
+    if trigger.where is not None and not _matches(turn, trigger, event):
         return False
     if not trigger.wanted:
         return True
-    instants = scene.customer.windows.setdefault(trigger.key, [])
+    instants = turn.customer.windows.setdefault(trigger.key, [])
     return count_raises(instants, event.occurred_at, trigger.window_ms, trigger.wanted)
+
+
+def _matches(turn: Turn, trigger: CompiledTrigger, event: Event | None) -> bool:
+    """Look at a trigger's `where`, with the event in view, in the zone that holds for the workflow."""
+    scene = turn.scene
+    scene.execution, scene.event, scene.zone = None, event, zone_of(turn, trigger.workflow)
+    if trigger.where is None or trigger.where(scene):
+        return True
+    # What it couldn't compare belongs to no decision.
+    scene.warnings.clear()
+    return False
 
 
 def _fire(turn: Turn, trigger: CompiledTrigger, event: Event, confidence: float) -> None:
@@ -225,10 +239,9 @@ def _start_or_refuse(
 
 def _decide_due(customer: Customer, catalogue: Catalogue, now: Millis) -> list[Effect]:
     customer.now = now
-    zone = customer_zone(customer.preferences, None, catalogue.settings.default_timezone)
-    scene = Scene(customer=customer, now=now, half_life_ms=catalogue.half_life_ms, zone=zone)
+    scene = Scene(customer=customer, now=now, half_life_ms=catalogue.half_life_ms)
     turn = Turn(customer=customer, catalogue=catalogue, now=now, cause=str(now), scene=scene)
-    for execution in list(customer.executions):
+    for execution in sorted(customer.executions, key=lambda execution: _timer_rank(turn, execution)):
         if execution.expires_at <= now:
             end(turn, execution, "expired")
     for execution, visit in _due_branches(turn):
@@ -249,11 +262,16 @@ def _due_branches(turn: Turn) -> Iterator[tuple[Execution, Visit]]:
         for visit in execution.branches:
             if visit.due_at is not None and visit.due_at <= turn.now:
                 step = workflow.steps[visit.step_id]
-                rank = (step.timing is None, -workflow.priority, execution.started_at, execution.execution_id)
-                due.append(((*rank, step.order, visit.visit), execution, visit))
+                rank = (step.timing is None, *_timer_rank(turn, execution), step.order, visit.visit)
+                due.append((rank, execution, visit))
     due.sort(key=lambda entry: entry[0])
     for _, execution, visit in due:
         yield execution, visit
+
+
+def _timer_rank(turn: Turn, execution: Execution) -> tuple[int, Millis, str]:
+    """Return the place of an execution among those with a timer at one instant."""
+    return -workflow_of(turn, execution).priority, execution.started_at, execution.execution_id
 
 
 def _silence_due(customer: Customer, trigger: CompiledTrigger, catalogue: Catalogue) -> Millis | None:
@@ -273,8 +291,7 @@ def _answer_silence(turn: Turn, trigger: CompiledTrigger) -> None:
     customer = turn.customer
     began = customer.last_activity or 0
     customer.silences[trigger.key] = began
-    turn.scene.execution = None
-    if trigger.where is not None and not trigger.where(turn.scene):
+    if not _matches(turn, trigger, None):
         return
     detail: dict[str, Json] = {"last_activity": as_text(began), "confidence_score": 1.0}
     _start_or_refuse(turn, trigger, began, detail, b"null")

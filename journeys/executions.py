@@ -22,8 +22,9 @@ from schemas.decisions import Send
 from schemas.definitions import ActionStep, DecisionStep, EmailStep, Exit, SplitTest, UntilEvent, WaitStep
 from schemas.events import Event, Json
 from schemas.identity import execution_id
-from schemas.instants import HOUR_MS, Millis, as_text
+from schemas.instants import HOUR_MS, Millis, as_text, later, span
 
+WAITING_FOR_DATA: Final = "data_grace"
 MAX_ENTRIES_PER_INSTANT: Final = 1_000
 """A step entered this often within one instant is a loop without time in it."""
 
@@ -46,7 +47,7 @@ def start(turn: Turn, trigger: CompiledTrigger, trigger_event: bytes) -> None:
         version=workflow.version,
         trigger_id=trigger.trigger_id,
         started_at=turn.now,
-        expires_at=turn.now + workflow.max_execution_ms,
+        expires_at=later(turn.now, workflow.max_execution_ms),
         trigger=trigger_event,
         branches=[],
         visits={},
@@ -61,6 +62,7 @@ def start(turn: Turn, trigger: CompiledTrigger, trigger_event: bytes) -> None:
 
 def walk(turn: Turn, execution: Execution, workflow: CompiledWorkflow, following: tuple[str, ...]) -> None:
     """Enter steps, and those that follow at once, breadth first; end the execution when no branch is left."""
+    _look_from(turn, execution, workflow)
     waiting = deque(following)
     while waiting:
         step = workflow.steps[waiting.popleft()]
@@ -108,9 +110,14 @@ def _enter(turn: Turn, place: Place) -> tuple[str, ...] | None:
             end(turn, execution, "exit")
             return None
         case ActionStep(configuration=action):
-            changed = act(action, turn.scene)
-            if changed:
-                turn.record("profile_changed", execution=execution, step_id=step.id, detail=changed)
+            acted = act(action, turn.scene)
+            if acted.changed:
+                turn.record("profile_changed", execution=execution, step_id=step.id, detail=acted.changed)
+            if acted.refused:
+                refused: dict[str, Json] = {"refused": list(acted.refused)}
+                turn.record(
+                    "bound_reached", reason="attributes", execution=execution, step_id=step.id, detail=refused
+                )
             return _complete(turn, place, "done", step.next_steps)
         case _:
             assert_never(step.step)
@@ -122,14 +129,22 @@ def _wait(turn: Turn, place: Place) -> tuple[str, ...] | None:
         if place.visit.due_at <= turn.now:
             return _complete(turn, place, "elapsed", place.step.next_steps)
         return None
-    timeout_hours = _until_event(place.step).timeout_hours
-    place.visit.due_at = None if timeout_hours is None else turn.now + int(timeout_hours * HOUR_MS)
+    until = _until_event(place.step)
+    if until.timeout_hours is not None:
+        place.visit.due_at = later(turn.now, span(until.timeout_hours * HOUR_MS))
+        if place.visit.due_at <= turn.now:
+            return _time_out(turn, place)
     return None
+
+
+def _time_out(turn: Turn, place: Place) -> tuple[str, ...]:
+    after = _until_event(place.step).timeout_next_step
+    return _complete(turn, place, "timeout", place.step.next_steps if after is None else (after,))
 
 
 def _schedule(turn: Turn, place: Place) -> tuple[str, ...] | None:
     timing = timing_of(place)
-    place.visit.expires_at = turn.now + timing.expires_after_ms
+    place.visit.expires_at = later(turn.now, timing.expires_after_ms)
     return _time(turn, place, turn.now + timing.delay_ms)
 
 
@@ -147,18 +162,21 @@ def _time(turn: Turn, place: Place, earliest: Millis) -> tuple[str, ...] | None:
 
 def _send(turn: Turn, place: Place) -> tuple[str, ...] | None:
     """Send, defer or suppress a message that is due; data that is missing is waited for, for a while."""
-    turn.scene.execution = place.execution
     outcome = attempt(place.step, place.visit, place.execution, turn.scene, turn.catalogue)
-    if isinstance(outcome, Send):
-        return _publish(turn, place, outcome)
-    grace_ms = turn.catalogue.grace_ms
-    if outcome.reason in WAITS_FOR_DATA and grace_ms:
-        if place.visit.grace_until is None:
-            place.visit.grace_until = turn.now + grace_ms
-        if turn.now < place.visit.grace_until:
-            _defer(turn, place, place.visit.grace_until, "data_grace", outcome.detail)
+    return _publish(turn, place, outcome) if isinstance(outcome, Send) else _refuse(turn, place, outcome)
+
+
+def _refuse(turn: Turn, place: Place, refusal: Refusal) -> tuple[str, ...] | None:
+    """Wait for the data that a message lacks, but not beyond the instant at which it expires; or suppress it."""
+    visit, grace_ms = place.visit, turn.catalogue.grace_ms
+    if refusal.reason in WAITS_FOR_DATA and grace_ms:
+        if visit.grace_until is None:
+            until = later(turn.now, grace_ms)
+            visit.grace_until = until if visit.expires_at is None else min(until, visit.expires_at)
+        if turn.now < visit.grace_until:
+            _defer(turn, place, visit.grace_until, WAITING_FOR_DATA, refusal.detail)
             return None
-    return _suppress(turn, place, outcome)
+    return _suppress(turn, place, refusal)
 
 
 def _publish(turn: Turn, place: Place, send: Send) -> tuple[str, ...]:
@@ -209,27 +227,31 @@ def resume(turn: Turn, execution: Execution, visit: Visit) -> None:
     elif step.wait is not None:
         following = _complete(turn, place, "elapsed", step.next_steps)
     else:
-        after = _until_event(step).timeout_next_step
-        following = _complete(turn, place, "timeout", step.next_steps if after is None else (after,))
+        following = _time_out(turn, place)
     _go_on(turn, place, following)
 
 
 def _send_when_due(turn: Turn, place: Place) -> tuple[str, ...] | None:
-    """Look at the time again: the zone may have changed since, and a message may have expired."""
+    """Look at the time again: the zone may have changed since, a message may have expired or waited for data."""
     visit = place.visit
     if visit.expires_at is not None and turn.now >= visit.expires_at:
         return _suppress(turn, place, Refusal(reason="expired"))
-    return _time(turn, place, turn.now) if visit.grace_until is None else _send(turn, place)
+    if visit.deferred == WAITING_FOR_DATA:
+        outcome = attempt(place.step, visit, place.execution, turn.scene, turn.catalogue)
+        if isinstance(outcome, Refusal):
+            return _refuse(turn, place, outcome)
+    return _time(turn, place, turn.now)
 
 
 def take_event(turn: Turn, execution: Execution, visit: Visit, event: Event, encoded: bytes) -> None:
     """Let an event move a waiting branch: `until_event` ends with it, a message that lacked data looks again."""
-    if visit.grace_until is not None:
+    if visit.deferred == WAITING_FOR_DATA:
         place = _leave(turn, execution, visit)
-        _go_on(turn, place, _send(turn, place))
+        _go_on(turn, place, _send_when_due(turn, place))
         return
-    step = workflow_of(turn, execution).steps[visit.step_id]
-    turn.scene.execution = execution
+    workflow = workflow_of(turn, execution)
+    step = workflow.steps[visit.step_id]
+    _look_from(turn, execution, workflow, event)
     if _is_awaited(step, event, visit.entered_at, turn.scene):
         place = _leave(turn, execution, visit)
         execution.last_event = encoded
@@ -242,14 +264,23 @@ def _is_awaited(step: CompiledStep, event: Event, entered_at: Millis, scene: Sce
         return False
     if _until_event(step).event_type != event.type:
         return False
-    return step.until_where is None or step.until_where(scene)
+    if step.until_where is None or step.until_where(scene):
+        return True
+    scene.warnings.clear()
+    return False
+
+
+def _look_from(turn: Turn, execution: Execution, workflow: CompiledWorkflow, event: Event | None = None) -> None:
+    """Put an execution into view, in its zone; the present event is seen by waits alone, not by the steps behind."""
+    scene = turn.scene
+    scene.execution, scene.event, scene.zone = execution, event, zone_of(turn, workflow)
 
 
 def _leave(turn: Turn, execution: Execution, visit: Visit) -> Place:
     """Take a branch off those that wait, and put it into view."""
     workflow = workflow_of(turn, execution)
     execution.branches.remove(visit)
-    turn.scene.execution = execution
+    _look_from(turn, execution, workflow)
     return Place(execution=execution, workflow=workflow, step=workflow.steps[visit.step_id], visit=visit)
 
 

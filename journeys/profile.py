@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from journeys.scoring import add
+from journeys.scoring import DIGITS, add
 from schemas.customer import (
     MAX_ATTRIBUTES,
     MAX_ATTRIBUTES_BYTES,
@@ -20,7 +20,7 @@ from schemas.customer import (
     Customer,
     Session,
 )
-from schemas.events import MESSAGE_CHANNELS, Event, Json
+from schemas.events import ENGAGEMENT_TYPES, MAX_ID_CHARACTERS, MESSAGE_CHANNELS, Event, Json
 from schemas.instants import MINUTE_MS, Millis
 
 FUTURE_TOLERANCE_MS: Final = 5 * MINUTE_MS
@@ -123,8 +123,8 @@ def add_purchase(customer: Customer, properties: Mapping[str, Json]) -> None:
     for name in AMOUNTS:
         amount = properties.get(name)
         if isinstance(amount, int | float) and not isinstance(amount, bool):
-            # Cents: a sum of floats would depend on the order of the events.
-            customer.total_spent = round(customer.total_spent + amount, 2)
+            # Rounded, or the sum of floats would depend on the order of the events.
+            customer.total_spent = round(customer.total_spent + amount, DIGITS)
             return
 
 
@@ -168,6 +168,10 @@ def _merge(customer: Customer, target: dict[str, Json], values: Json, prefix: st
         return []
     changed = []
     for name, value in values.items():
+        if len(name) > MAX_ID_CHARACTERS:
+            # Also names that were removed are remembered, so they have to be short.
+            changed.append(prefix + name[:MAX_ID_CHARACTERS] + "!")
+            continue
         if not _is_newer(customer, prefix + name, at):
             continue
         if value is None:
@@ -224,7 +228,7 @@ def update_consent(customer: Customer, event: Event, properties: Mapping[str, Js
         return _change_consent(customer, event.occurred_at, properties)
     channel, _, what = event.type.partition("_")
     hard = what == "bounced" and properties.get("bounce_type", "hard") != "soft"
-    if not (hard or what in {"complained", "unsubscribed"}):
+    if event.type not in ENGAGEMENT_TYPES or not (hard or what in {"complained", "unsubscribed"}):
         return None
     contact = customer.contacts.setdefault(channel, Contact())
     if contact.suppressed in {"bounced", "complained"} or contact.suppressed == what:

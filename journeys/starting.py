@@ -5,7 +5,7 @@ from journeys.turn import Turn
 from schemas.customer import Ended
 from schemas.definitions import WorkflowSettings
 from schemas.events import Json
-from schemas.instants import HOUR_MS, Millis, as_text, utc_day
+from schemas.instants import HOUR_MS, Millis, as_text, later, span, utc_day
 
 
 def refusal(turn: Turn, trigger: CompiledTrigger, caused_at: Millis | None) -> tuple[str, dict[str, Json]] | None:
@@ -21,7 +21,7 @@ def refusal(turn: Turn, trigger: CompiledTrigger, caused_at: Millis | None) -> t
         return "event_too_old", {"occurred_at": as_text(caused_at), "max_event_age_ms": catalogue.max_event_age_ms}
     last = customer.cooldowns.get(trigger.key)
     if last is not None and now - last < trigger.cooldown_ms:
-        return "cooldown", {"last_started_at": as_text(last), "until": as_text(last + trigger.cooldown_ms)}
+        return "cooldown", {"last_started_at": as_text(last), "until": as_text(later(last, trigger.cooldown_ms))}
     workflow_id, settings = trigger.workflow.id, trigger.workflow.definition.settings
     if workflow_id in turn.started:
         return "already_active", {"started_by": "the same event"}
@@ -47,7 +47,7 @@ def _blocks_re_entry(ended: Ended, settings: WorkflowSettings, now: Millis) -> d
         "started": ended.started_at,
         "last_send": ended.ended_at if ended.last_send_at is None else ended.last_send_at,
     }[rule.from_]
-    until = since + int(rule.after_hours * HOUR_MS)
+    until = later(since, span(rule.after_hours * HOUR_MS))
     return None if now >= until else {"last_execution_id": ended.execution_id, "until": as_text(until)}
 
 

@@ -56,6 +56,8 @@ ROOTS: Final = (
 
 
 _LISTED: Final = 10
+_MOST_RULES: Final = 200
+"""Of one template: the time to compile it grows with their number and its length."""
 _REFERENCE: Final = re.compile(r"\$\{([^{}]*)\}")
 _BREAKS: Final = re.compile(r"[\x00-\x1f\x7f]")
 _CLOCK: Final = 'a local time such as "09:00", from 00:00 to 23:59'
@@ -283,6 +285,10 @@ def _check_header(text: str | None, spot: Spot) -> Iterator[Problem]:
 def _check_template(template: Template, spot: Spot) -> Iterator[Problem]:
     yield from _check_header(template.from_, spot.under("from"))
     yield from _check_header(template.reply_to, spot.under("reply_to"))
+    if len(template.dynamic_content_rules) > _MOST_RULES:
+        rules = spot.under("dynamic_content_rules")
+        yield rules.wrong(f"holds {len(template.dynamic_content_rules)} rules", f"at most {_MOST_RULES}")
+        return
     try:
         compile_template(template, _any_test)
     except TemplateProblem as error:

@@ -214,12 +214,13 @@ def _object(value: dict[str, Json] | None, name: str, limit: int) -> Raw:
     if len(encoded) > limit:
         raise InvalidEvent("too_large", f"{name} has {len(encoded)} bytes of JSON; {limit} are allowed")
     # Nearly all have fewer brackets than levels are allowed, and needn't be walked through.
-    if encoded.count(b"{") + encoded.count(b"[") > MAX_DEPTH and _is_too_deep(value):
+    if encoded.count(b"{") + encoded.count(b"[") > MAX_DEPTH and is_too_deep(value):
         raise InvalidEvent("invalid", _too_deep(name))
     return Raw(encoded)
 
 
-def _is_too_deep(value: dict[str, Json]) -> bool:
+def is_too_deep(value: dict[str, Json]) -> bool:
+    """Tell whether an object has more than `MAX_DEPTH` levels."""
     level: list[Json] = [value]
     for _ in range(MAX_DEPTH):
         level = [part for whole in level for part in _parts(whole) if isinstance(part, dict | list)]

@@ -89,6 +89,18 @@ def _format_second(seconds: int) -> str:
     return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
 
 
+def span(milliseconds: float) -> Millis:
+    """Round a duration to milliseconds: nothing above 0 becomes 0, nothing outlasts the calendar."""
+    if milliseconds <= 0:
+        return 0
+    return max(1, round(min(float(LATEST - EARLIEST), milliseconds)))
+
+
+def later(instant: Millis, milliseconds: Millis) -> Millis:
+    """Return the instant so much later, but never one beyond the calendar."""
+    return min(instant + milliseconds, LATEST)
+
+
 def utc_day(instant: Millis) -> int:
     """Count the UTC day of an instant from 1970-01-01."""
     return instant // DAY_MS

@@ -222,7 +222,7 @@ def _read_annotated(value: object, form: object, place: _Place) -> object:
         return place.wrong("holds a control character", "one line of text")
     for meta in metas:
         if isinstance(meta, Meta) and not _is_within(result, meta):
-            return place.wrong(f"is {shown(result)}", describe(form))
+            return place.wrong(f"is {shown(value)}", describe(form))
     return result
 
 
@@ -305,6 +305,9 @@ def _read_tagged(value: object, members: list[type[Struct]], place: _Place) -> o
         return tag_place.wrong(f"{word} {shown(tag)} isn't built yet", _choices(None, by_tag))
     if tag is _WRONG:
         return tag_place.wrong("is missing", _choices(None, by_tag))
+    meant = closest(tag, by_tag) if isinstance(tag, str) else None
+    if meant is not None:
+        _read_struct(value, by_tag[meant], place)  # for the mistakes in it
     return tag_place.wrong(f"{shown(tag)} is no known {word}", _choices(tag, by_tag))
 
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
-from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
 
 from schemas.errors import TidingsError
@@ -178,13 +178,31 @@ def end_offsets(connection: Connection, topic: str, *, committed: bool = True) -
 
 
 def committed_offsets(connection: Connection, group: str, topic: str) -> dict[int, int]:
-    """Return the offsets that a group has committed, by partition; those without one are left out."""
+    """Return the offsets that a group has committed, by partition; those without one are left out.
+
+    Raises:
+        confluent_kafka.KafkaException: the group's coordinator can't be reached.
+    """
     admin = admin_client(connection)
     partitions = admin.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
-    asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition) for partition in partitions])
-    answer = admin.list_consumer_group_offsets([asked], require_stable=True, request_timeout=ANSWER_S)
-    found = answer[group].result().topic_partitions
+    asked = [TopicPartition(topic, partition) for partition in partitions]
+    found = _member(connection, group).committed(asked, timeout=ANSWER_S)
+    for tp in found:
+        if tp.error is not None:
+            raise KafkaException(tp.error)
     return {tp.partition: tp.offset for tp in found if tp.offset >= 0}
+
+
+@lru_cache(maxsize=8)
+def _member(connection: Connection, group: str) -> Consumer:
+    """Return a consumer that only asks for the group's offsets; without a subscription it never joins.
+
+    The admin client's `list_consumer_group_offsets` ends the process: where a coordinator moves or loads,
+    librdkafka (2.16) asks the client's consumer group for a new one, and an admin client has none.
+    """
+    # Read-committed: offsets in an open transaction are waited for.
+    settings = {"group.id": group, "enable.auto.commit": False, "isolation.level": "read_committed", "log_level": 2}
+    return Consumer(confluent_settings(connection) | settings)
 
 
 def all_folded(connection: Connection, group: str, topic: str, last: Mapping[int, int]) -> bool:

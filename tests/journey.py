@@ -17,6 +17,7 @@ import msgspec
 
 from agents.engine import Engine
 from journeys.catalogue import Catalogue, compile_catalogue
+from journeys.decide import deadline
 from journeys.validation import definitions_from_documents
 from schemas.customer import Customer
 from schemas.decisions import Decision, Effect, Kind, Send
@@ -182,8 +183,10 @@ class Journey:
 
     def deadline(self, name: str = "ada") -> Millis | None:
         """Return when the customer is looked at next, since the start."""
-        entry = self.engine.table.due.deadline_of(b"c:" + name.encode())
-        return None if entry is None else entry - START
+        catalogue = self.engine.catalogue
+        assert catalogue is not None
+        due_at = deadline(self.customer(name), catalogue)
+        return None if due_at is None else due_at - START
 
     def sends(self, step_id: str | None = None) -> list[Send]:
         """Return what was sent, in order."""

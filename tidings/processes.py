@@ -13,7 +13,7 @@ from journeys.catalogue import Catalogue
 from journeys.validation import definitions_from_documents
 from schemas.errors import TidingsError
 from schemas.log import Clock
-from schemas.topics import BEHAVIORAL_EVENTS, CUSTOMER_LOG, CUSTOMERS_CHANGELOG, PUBLIC_TOPICS, topics
+from schemas.topics import BEHAVIORAL_EVENTS, CUSTOMER_LOG, CUSTOMERS_CHANGELOG, PUBLIC_TOPICS, schemas_topic, topics
 from streams.connection import Connection
 from streams.registry import open_schemas
 from streams.sources import run_ingest_worker
@@ -73,7 +73,8 @@ def make_topics(connection: Connection, prefix: str, partitions: int, clock: Clo
     log, public = prefix + CUSTOMER_LOG, prefix + BEHAVIORAL_EVENTS
     try:
         counts = partition_counts(connection, [log, public])
-        ensure_topics(connection, topics(prefix, counts.get(log, partitions), counts.get(public, partitions), clock))
+        wanted = topics(prefix, counts.get(log, partitions), counts.get(public, partitions), clock)
+        ensure_topics(connection, (*wanted, schemas_topic()))
     except KafkaException as error:
         msg = f"the topics can't be made ready: {error.args[0].str()}"
         raise TidingsError(msg) from None

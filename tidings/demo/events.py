@@ -7,7 +7,7 @@ on every machine.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, time
+from datetime import date, datetime, time
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import accumulate
@@ -104,13 +104,12 @@ def ordered_at(purchase: Purchase, number: int, zone_name: str) -> Millis:
     chance = _chance(f"order {purchase.customer} {number}")
     hour = next(hour for hour, above in enumerate(accumulate(_ORDERS_BY_HOUR)) if chance % 100 < above)
     second = chance // 100 % 3_600
-    noon = datetime.combine(purchase.day, time(12))
-    return _noon(noon, zone_name) + (hour - 12) * 60 * MINUTE_MS + second * SECOND_MS
+    return _instant(purchase.day, hour, zone_name) + second * SECOND_MS
 
 
-@lru_cache(maxsize=4_096)
-def _noon(noon: datetime, zone_name: str) -> Millis:
-    return from_local(noon, zone_name)
+@lru_cache(maxsize=2**16)
+def _instant(day: date, hour: int, zone_name: str) -> Millis:
+    return from_local(datetime.combine(day, time(hour)), zone_name)
 
 
 def _known(customer: str, zone_name: str) -> dict[str, Json]:

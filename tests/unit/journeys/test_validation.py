@@ -492,6 +492,13 @@ REFUSALS: Final[list[tuple[str, Json, str, str, str]]] = [
         "compiles",
     ),
     (
+        "more rules than a template may hold",
+        {**TEMPLATE, "id": "x", "dynamic_content_rules": {f"r{n}": {"content_variants": []} for n in range(201)}},
+        "dynamic_content_rules",
+        "holds 201 rules",
+        "at most 200",
+    ),
+    (
         "a condition in a template",
         {
             **TEMPLATE,

@@ -173,7 +173,12 @@ MISTAKES: Final[list[tuple[Json, str, str, str]]] = [
     (step("wait"), "steps[0].configuration.type", "is missing", "one of fixed_time, until_time"),
     (step("wait", type="fixed_tim"), "steps[0].configuration.type", "no known wait", "did you mean 'fixed_time'?"),
     (step("wait", type="until_condition"), "steps[0].configuration.type", "isn't built yet", "fixed_time"),
-    (step("decision", type="scor_based"), "steps[0].configuration.type", "no known decision", "'score_based'"),
+    (
+        step("decision", type="scor_based", thresholds=[]),
+        "steps[0].configuration.type",
+        "no known decision",
+        "'score_based'",
+    ),
     (step("action", type="send_event"), "steps[0].configuration.type", "isn't built yet", "update_attributes"),
     (
         step("decision", type="split_test", variants=[{"name": "a", "weight": 0, "next_step": "s"}]),
@@ -237,6 +242,15 @@ def test_all_mistakes_of_a_document_are_reported_together() -> None:
         "settings.re_entry.from",
         "settings.priority",
         "colour",
+    ]
+
+
+def test_behind_a_misspelt_type_mistakes_are_still_found() -> None:
+    value = workflow(steps=[{"id": "s", "type": "emial", "configuration": {"timing": {"at": 9}}}])
+    assert [path for path, _, _ in found(value)] == [
+        "steps[0].configuration.template_id",
+        "steps[0].configuration.timing.at",
+        "steps[0].type",
     ]
 
 

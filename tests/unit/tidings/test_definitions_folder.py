@@ -122,7 +122,7 @@ def test_hidden_files_and_other_files_are_left_out(write: Write) -> None:
 
 
 def test_documents_are_told_apart_in_a_file_that_holds_several(write: Write) -> None:
-    folder = write("a.yaml", "---\n# nothing\n---\nkind: segment\nid: 1\n---\nkind: segmnt\n")
+    folder = write("a.yaml", "---\n# nothing\n---\nkind: segment\nid: 1\n---\nkind: segmnt\nid: b\n")
     assert places(load_folder(folder)) == [("a.yaml", "document 1: id"), ("a.yaml", "document 2: kind")]
 
 
@@ -318,7 +318,7 @@ def printed(folder: Path) -> str:
 
 def test_problems_are_printed_by_file_with_what_would_be_right_and_their_number(write: Write) -> None:
     write("a.yaml", "kind: segment\n")
-    assert printed(write("b.json", '{"kind": "segmnt", "extra": 1}')) == (
+    assert printed(write("b.json", '{"kind": "segmnt", "id": "b"}')) == (
         "a.yaml\n"
         "  id: is missing\n"
         "      expected: text of 1 to 200 characters\n"

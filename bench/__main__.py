@@ -1,0 +1,41 @@
+"""`make bench`, or `python -m bench [--laps N] [--save]`; ends with 1 when the output isn't the reference's."""
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.report import machine, report, save
+from bench.trigger_job import WorkerFailed, WrongOutput, run_job
+from schemas.errors import TidingsError
+from tidings.services.borrowed import borrow_kafka
+from tidings.settings import process_environment, read_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> int:
+    """Measure, and print what was measured."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Tidings against reading and decoding alone.")
+    parser.add_argument("--laps", type=int, default=3, help="how often each is measured, in turns (default 3)")
+    parser.add_argument("--save", action="store_true", help="write the figures into bench/results too")
+    options = parser.parse_args()
+    where = machine()
+    try:
+        with borrow_kafka(read_settings(process_environment())) as kafka:
+            cache = ROOT / ".cache" / "bench"
+            measured = run_job(kafka.connection, cache, options.laps, lambda text: print(f"bench: {text}", flush=True))
+    except WrongOutput as error:
+        print(f"bench: wrong output: {error}", file=sys.stderr)
+        return 1
+    except (WorkerFailed, TidingsError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    print("\n" + report(measured, where))
+    if options.save:
+        save(measured, where, ROOT / "bench" / "results", datetime.now(UTC))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

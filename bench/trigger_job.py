@@ -1,0 +1,181 @@
+"""The trigger job: laps of raw reading and of the worker over one log, in turns, with the output checked.
+
+The machine's mood changes from minute to minute and is the same for neighbours: so laps alternate, and what counts
+is the median of the ratios. CPU per event tells the same with less noise.
+"""
+
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from bench.log import PARTITIONS, is_folded, write_log
+from bench.measured import Lap
+from bench.memory import Alone
+from bench.outcome import count_decisions, sent
+from bench.reference import Start, expected
+from bench.traffic import read_traffic, traffic
+from schemas.events import Json
+from schemas.topics import CUSTOMER_LOG, topics
+from streams.connection import Connection
+from streams.topics import admin_client, delete_topics, ensure_topics
+from tidings.clock import fresh_bytes
+from tidings.definitions_folder import load_folder
+from tidings.processes import WORKER_GROUP
+
+DEFINITIONS: Final = Path(__file__).parent / "definitions"
+PATIENCE_S: Final = 120.0
+LOOK_EVERY_S: Final = 0.25
+STOP_S: Final = 30.0
+
+
+class WrongOutput(Exception):
+    """The messages that came out aren't those of the reference."""
+
+
+class WorkerFailed(Exception):
+    """A measured process ended or stood still."""
+
+
+class Pair(Struct, frozen=True, kw_only=True):
+    """A lap of raw reading and the lap of the worker behind it."""
+
+    raw: Lap
+    tidings: Lap
+
+    @property
+    def ratio(self) -> float:
+        """The worker's speed as a part of raw reading's."""
+        return (self.tidings.events / self.tidings.wall_s) / (self.raw.events / self.raw.wall_s)
+
+
+class Measured(Struct, frozen=True, kw_only=True):
+    """One run of the job."""
+
+    events: int
+    event_bytes: int
+    customers: int
+    messages: int
+    decisions: int
+    pairs: list[Pair]
+    alone: Alone
+
+
+Say = Callable[[str], None]
+Answer = TypeVar("Answer")
+
+
+def run_job(connection: Connection, cache: Path, laps: int, say: Say) -> Measured:
+    """Measure.
+
+    Raises:
+        WrongOutput: a lap's messages aren't those of the reference; nothing is measured then.
+        WorkerFailed: a process ended or stood still.
+    """
+    say("traffic, and what has to come of it")
+    path = traffic(cache)
+    wanted, end = expected(read_traffic(path))
+    events, customers = _count(path)
+    documents = load_folder(DEFINITIONS).documents
+    prefix = f"bench-{fresh_bytes(4).hex()}."
+    prefixes = [prefix, *(f"{prefix}{number}." for number in range(laps))]
+    try:
+        say(f"{events:,} events of {customers:,} customers into the log")
+        write_log(connection, prefix, documents, path, end)
+        pairs = []
+        for lap_prefix in prefixes[1:]:
+            pair = Pair(raw=_read_raw(connection, prefix), tidings=_fold(connection, prefix, lap_prefix, events, cache))
+            say(f"lap {len(pairs) + 1} of {laps}: {_speed(pair.raw)} raw, {_speed(pair.tidings)} Tidings")
+            _compare(wanted, sent(connection, lap_prefix))
+            pairs.append(pair)
+        decisions = count_decisions(connection, prefixes[-1])
+    finally:
+        _remove(connection, prefixes)
+    say("the rules alone, in memory")
+    alone = _run("bench.memory", str(path), str(DEFINITIONS), answer=Alone)
+    return Measured(
+        events=events,
+        event_bytes=path.stat().st_size // events - 15,
+        customers=customers,
+        messages=wanted.total(),
+        decisions=decisions,
+        pairs=pairs,
+        alone=alone,
+    )
+
+
+def _count(path: Path) -> tuple[int, int]:
+    signups = events = 0
+    for arrival in read_traffic(path):
+        events += 1
+        signups += b'"type":"signup"' in arrival.value
+    return events, signups
+
+
+def _speed(lap: Lap) -> str:
+    return f"{lap.events / lap.wall_s:,.0f} events/s"
+
+
+def _read_raw(connection: Connection, prefix: str) -> Lap:
+    return _run("bench.raw", connection.bootstrap_servers, prefix + CUSTOMER_LOG, answer=Lap)
+
+
+def _fold(connection: Connection, log_prefix: str, prefix: str, events: int, cache: Path) -> Lap:
+    """Let a worker fold the whole log, and return its lap."""
+    names = [spec for spec in topics(prefix, PARTITIONS, PARTITIONS, "log") if spec.name in _written(prefix)]
+    ensure_topics(connection, names)
+    folder = cache / "laps" / prefix.rstrip(".")
+    lap_file, log_file = folder / "lap.json", folder / "worker.log"
+    folder.mkdir(parents=True)
+    argv = [sys.executable, "-m", "bench.worker", connection.bootstrap_servers, log_prefix, prefix, folder / "data"]
+    with log_file.open("wb") as log, subprocess.Popen([*argv, lap_file], stdout=log, stderr=log) as worker:  # noqa: S603
+        try:
+            _await_end(connection, prefix, log_prefix + CUSTOMER_LOG, worker, log_file)
+        finally:
+            worker.terminate()
+            worker.wait(STOP_S)
+    lap = msgspec.json.decode(lap_file.read_bytes(), type=Lap)
+    return Lap(wall_s=lap.wall_s, cpu_s=lap.cpu_s, events=events)
+
+
+def _written(prefix: str) -> set[str]:
+    """Name what a worker writes; the log and the definitions are shared."""
+    kept = {"customers-changelog", "email-sends", "sms-sends", "push-sends", "social-sends", "decisions"}
+    return {prefix + name for name in kept}
+
+
+def _await_end(connection: Connection, prefix: str, log: str, worker: subprocess.Popen[bytes], said: Path) -> None:
+    begin = time.monotonic()
+    while not is_folded(connection, prefix + WORKER_GROUP, log):
+        if worker.poll() is not None or time.monotonic() - begin > PATIENCE_S:
+            raise WorkerFailed(f"the worker didn't come to the end of the log; see {said}")
+        time.sleep(LOOK_EVERY_S)
+
+
+def _compare(wanted: Counter[Start], came: Counter[Start]) -> None:
+    if came == wanted:
+        return
+    missing, surplus = wanted - came, came - wanted
+    raise WrongOutput(
+        f"{missing.total()} messages are missing and {surplus.total()} too many of {wanted.total()};"
+        f" first missing: {min(missing, key=lambda start: start.at, default=None)},"
+        f" first too many: {min(surplus, key=lambda start: start.at, default=None)}"
+    )
+
+
+def _remove(connection: Connection, prefixes: list[str]) -> None:
+    delete_topics(connection, [spec.name for prefix in prefixes for spec in topics(prefix, 1, 1, "log")])
+    groups = admin_client(connection).delete_consumer_groups([prefix + WORKER_GROUP for prefix in prefixes[1:]])
+    for deleted in groups.values():
+        deleted.exception()
+
+
+def _run(module: str, *arguments: str, answer: type[Answer]) -> Answer:
+    done = subprocess.run([sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, check=True)  # noqa: S603
+    return msgspec.json.decode(done.stdout, type=answer)

@@ -1,0 +1,87 @@
+"""The worker under measurement: the worker of `tidings worker`, with a clock at its first read and each commit.
+
+`python -m bench.worker BROKERS LOG_PREFIX PREFIX FOLDER LAP_FILE` folds the log of one prefix into the topics of
+another until SIGTERM, so that one log serves any number of laps, and writes its lap as JSON.
+
+The lap begins when the first partition is opened for reading (start, group and recovery of nothing are before it)
+and ends with the last transaction that carried anything. Two methods of `streams` are wrapped for that; both are
+called per batch, none per event.
+"""
+
+import asyncio
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+from faust.types import TP
+
+from agents.catalogues import Catalogues
+from agents.customers import CustomerFold
+from bench.measured import Moment
+from journeys.catalogue import Catalogue
+from journeys.validation import definitions_from_documents
+from schemas.topics import CUSTOMER_LOG, CUSTOMERS_CHANGELOG
+from streams.connection import Connection
+from streams.draining import BatchConsumer
+from streams.fold import Output
+from streams.transactions import PartitionTransactions
+from streams.worker import run_fold_worker
+from tidings.clock import wall_ms
+from tidings.processes import WORKER_GROUP
+
+
+class _Marks:
+    begin: Moment | None = None
+    end: Moment | None = None
+
+
+def _watch(marks: _Marks) -> None:
+    open_partition, commit = BatchConsumer.open, PartitionTransactions.commit
+
+    def noted_open(consumer: BatchConsumer, tp: TP) -> None:
+        marks.begin = marks.begin or Moment.now()
+        open_partition(consumer, tp)
+
+    async def noted_commit(
+        transactions: PartitionTransactions,
+        outputs: Iterable[Output],
+        changes: Mapping[bytes, bytes | None],
+        *,
+        now: int,
+        offset: int | None,
+    ) -> None:
+        await commit(transactions, outputs, changes, now=now, offset=offset)
+        if changes:
+            marks.end = Moment.now()
+
+    BatchConsumer.open = noted_open  # type: ignore[method-assign]
+    PartitionTransactions.commit = noted_commit  # type: ignore[method-assign]
+
+
+def fold_log(connection: Connection, log_prefix: str, prefix: str, folder: Path) -> None:
+    """Fold the log until SIGTERM."""
+    catalogues = Catalogues(connection, log_prefix, definitions_from_documents)
+
+    async def load(number: int) -> Catalogue:
+        return await asyncio.to_thread(catalogues.load, number)
+
+    run_fold_worker(
+        app_id=prefix + WORKER_GROUP,
+        connection=connection,
+        source_topic=log_prefix + CUSTOMER_LOG,
+        changelog_topic=prefix + CUSTOMERS_CHANGELOG,
+        make_fold=lambda _: CustomerFold(prefix, load),
+        datadir=folder,
+        clock=wall_ms,
+    )
+
+
+if __name__ == "__main__":
+    _brokers, _log_prefix, _prefix, _folder, _lap_file = sys.argv[1:]
+    _marks = _Marks()
+    _watch(_marks)
+    fold_log(Connection(bootstrap_servers=_brokers), _log_prefix, _prefix, Path(_folder))
+    if _marks.begin is None or _marks.end is None:
+        sys.exit("nothing was folded")
+    Path(_lap_file).write_bytes(msgspec.json.encode(_marks.begin.to(_marks.end)))
