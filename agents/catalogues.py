@@ -61,7 +61,9 @@ def publish_catalogue(connection: Connection, prefix: str, documents: list[Json]
     mark = encode_mark(CatalogueMark(number=number, rules_version=RULES_VERSION, tzdata=tzdata))
     log = prefix + CUSTOMER_LOG
     partitions = partition_counts(connection, [log])[log]
-    producer = Producer(confluent_settings(connection) | {"transactional.id": prefix + APPLY_ID, "acks": "all"})
+    producer = Producer(
+        confluent_settings(connection) | {"transactional.id": prefix + APPLY_ID, "acks": "all", "log_level": 2}
+    )
     try:
         producer.init_transactions(_PATIENCE_S)
         producer.begin_transaction()

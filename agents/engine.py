@@ -42,7 +42,11 @@ class Engine:
             customer = Customer(customer_id=customer_name(event))
             table.add(key, customer)
         else:
-            outcomes = list(self._fire_own(customer, at))
+            due_at = deadline(customer, catalogue)
+            if due_at is not None and due_at <= at:
+                due_at = deadline(customer, catalogue)
+            if due_at is not None and due_at <= at:
+                outcomes = list(self._fire_own(customer, at))
         now = max(at, customer.now)
         effects = decide(customer, event, catalogue, now)
         table.touch(key, deadline(customer, catalogue))

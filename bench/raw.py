@@ -32,7 +32,8 @@ async def read_and_decode(brokers: str, topic: str) -> Lap:
         partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
-        await consumer.seek_to_beginning(*partitions)
+        for partition in partitions:
+            consumer.seek(partition, 0)
         return await _drain(consumer, ends)
     finally:
         await consumer.stop()

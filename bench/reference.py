@@ -15,7 +15,7 @@ HOUR: Final = 3_600_000
 MINUTE: Final = 60_000
 DAY: Final = 24 * HOUR
 HALF_LIFE: Final = 14 * DAY
-SILENCE: Final = 336 * HOUR
+SILENCE: Final = 432 * HOUR
 LONGEST_MEMORY: Final = 8 * DAY
 """Longer than any window of the job and any delay of its traffic."""
 SCORES: Final = {
@@ -156,26 +156,26 @@ def _fired(person: Person, event: Seen, now: int) -> list[str]:
             if _within(person, "product_viewed", 24 * HOUR, now) >= 3:
                 fired.append("viewed-then-bought")
         case "product_added":
-            if _properties(event.properties)["price"] >= 120 and _within(person, "search_performed", HOUR, now):  # type: ignore[operator]
+            if _properties(event.properties)["price"] >= 180 and _within(person, "search_performed", HOUR, now):  # type: ignore[operator]
                 fired.append("searched-then-added")
             if _reaches(person.windows["full-cart"], event.occurred_at, 60 * MINUTE, 3):
                 fired.append("full-cart")
         case "checkout_started":
-            if _properties(event.properties)["total"] >= 150 and not _within(person, "order_completed", 168 * HOUR, now):  # type: ignore[operator]
+            if _properties(event.properties)["total"] >= 240 and not _within(person, "order_completed", 168 * HOUR, now):  # type: ignore[operator]
                 fired.append("checkout-without-order")
         case "payment_failed":
             if _within(person, "payment_failed", HOUR, now) >= 2:
                 fired.append("payment-fails-again")
         case "page_viewed":
-            if _reaches(person.windows["many-pages"], event.occurred_at, 60 * MINUTE, 10):
+            if _reaches(person.windows["many-pages"], event.occurred_at, 60 * MINUTE, 12):
                 fired.append("many-pages")
-            if _score(person, now) >= 60:
+            if 40 <= _score(person, now) <= 44:
                 fired.append("warm")
         case "product_viewed":
             records = _properties(event.properties)["category"] == "records"
             if records and _reaches(person.windows["many-records"], event.occurred_at, 30 * MINUTE, 4):
                 fired.append("many-records")
-            if _score(person, now) >= 95:
+            if 80 <= _score(person, now) <= 84:
                 fired.append("hot")
         case "search_performed":
             if _reaches(person.windows["lost-in-search"], event.occurred_at, 20 * MINUTE, 4):

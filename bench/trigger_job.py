@@ -21,7 +21,8 @@ from bench.memory import Alone
 from bench.outcome import count_decisions, sent
 from bench.reference import Start, expected
 from bench.traffic import read_traffic, traffic
-from schemas.events import Json
+from schemas.events import Json, customer_key
+from schemas.log import decode_event
 from schemas.topics import CUSTOMER_LOG, topics
 from streams.connection import Connection
 from streams.topics import admin_client, delete_topics, ensure_topics
@@ -111,11 +112,8 @@ def run_job(connection: Connection, cache: Path, laps: int, say: Say) -> Measure
 
 
 def _count(path: Path) -> tuple[int, int]:
-    signups = events = 0
-    for arrival in read_traffic(path):
-        events += 1
-        signups += b'"type":"signup"' in arrival.value
-    return events, signups
+    customers: Counter[bytes] = Counter(customer_key(decode_event(value)) for _, value in read_traffic(path))
+    return customers.total(), len(customers)
 
 
 def _speed(lap: Lap) -> str:
@@ -177,5 +175,9 @@ def _remove(connection: Connection, prefixes: list[str]) -> None:
 
 
 def _run(module: str, *arguments: str, answer: type[Answer]) -> Answer:
-    done = subprocess.run([sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, check=True)  # noqa: S603
+    argv = [sys.executable, "-m", module, *arguments]
+    try:
+        done = subprocess.run(argv, stdout=subprocess.PIPE, check=True, timeout=PATIENCE_S)  # noqa: S603
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        raise WorkerFailed(f"{module} failed: {error}") from None
     return msgspec.json.decode(done.stdout, type=answer)

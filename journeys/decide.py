@@ -28,7 +28,7 @@ from journeys.scene import Scene
 from journeys.starting import is_first_of_day, refusal
 from journeys.timing import customer_zone
 from journeys.turn import Turn
-from schemas.customer import SEEN_EVENTS, Customer, Execution, Visit
+from schemas.customer import NO_DEADLINE, SEEN_EVENTS, Customer, Execution, Visit
 from schemas.decisions import Effect
 from schemas.events import CRM_TYPES, Event, Json
 from schemas.identity import event_hash
@@ -66,21 +66,17 @@ def decide(customer: Customer, entry: Event | Due, catalogue: Catalogue, now: Mi
 
 def deadline(customer: Customer, catalogue: Catalogue) -> Millis | None:
     """Return the next instant at which the customer needs to be looked at without an event."""
-    soonest: Millis | None = None
+    soonest = NO_DEADLINE
     for execution in customer.executions:
-        soonest = _sooner(soonest, execution.expires_at)
+        soonest = min(soonest, execution.expires_at)
         for visit in execution.branches:
-            soonest = _sooner(soonest, visit.due_at)
-    if catalogue.silences and customer.last_activity is not None:
-        for trigger in catalogue.silences:
-            soonest = _sooner(soonest, _silence_due(customer, trigger, catalogue))
-    return soonest
-
-
-def _sooner(first: Millis | None, second: Millis | None) -> Millis | None:
-    if first is None or second is None:
-        return first if second is None else second
-    return min(first, second)
+            if visit.due_at is not None and visit.due_at < soonest:
+                soonest = visit.due_at
+    for trigger in catalogue.silences:
+        due_at = _silence_due(customer, trigger, catalogue)
+        if due_at is not None and due_at < soonest:
+            soonest = due_at
+    return None if soonest == NO_DEADLINE else soonest
 
 
 # Events -------------------------------------------------------------------------------------------------------
@@ -114,15 +110,18 @@ def _is_machine(event: Event, scene: Scene) -> bool:
 
 def _seen_before(customer: Customer, event_id: str, now: Millis) -> bool:
     """Remember the event's id, 64 of them for 24 hours; tell whether it was remembered already."""
-    identity = event_hash(event_id)
-    seen = customer.seen
+    identity, seen = event_hash(event_id), customer.seen
     horizon = now - DAY_MS
-    for known, at in seen:
-        if known == identity and at > horizon:
-            return True
-    seen.append((identity, now))
+    while seen:
+        oldest = next(iter(seen))
+        if seen[oldest] > horizon:
+            break
+        del seen[oldest]
+    if identity in seen:
+        return True
+    seen[identity] = now
     if len(seen) > SEEN_EVENTS:
-        del seen[0]
+        del seen[next(iter(seen))]
     return False
 
 
@@ -139,18 +138,34 @@ def _learn(turn: Turn, event: Event, plan: Plan) -> None:
     elif event.stream == "engagement":
         channel = profile.update_consent(customer, event, scene.event_properties())
         changed = [] if channel is None else [f"contacts.{channel}"]
-    elif customer.email is None or customer.phone is None:
-        raw = bytes(event.properties)
-        if b'"email"' in raw or b'"phone"' in raw:
-            changed = profile.learn_addresses(customer, scene.event_properties())
+    changed += _learn_addresses(customer, event, scene)
     if changed:
         turn.record("profile_changed", detail={"changed": list(changed), "event_id": event.event_id})
     if plan.clauses:
-        scene.zone = customer_zone(customer.preferences, None, turn.catalogue.settings.default_timezone)
-        for clause in plan.clauses:
-            if clause.where is None or clause.where(scene):
-                remember(customer, clause, event.occurred_at)
-        scene.warnings.clear()
+        _remember_clauses(turn, event, plan)
+
+
+def _learn_addresses(customer: Customer, event: Event, scene: Scene) -> list[str]:
+    """Take addresses that aren't known yet from any event; most hold none, and needn't be decoded to see that."""
+    if customer.email is not None and customer.phone is not None:
+        return []
+    if event.type == "customer_updated":
+        # It has had its say, which may have been to remove an address.
+        return []
+    raw = bytes(event.properties)
+    if b'"email"' not in raw and b'"phone"' not in raw:
+        return []
+    return profile.learn_addresses(customer, scene.event_properties())
+
+
+def _remember_clauses(turn: Turn, event: Event, plan: Plan) -> None:
+    customer, scene = turn.customer, turn.scene
+    scene.zone = customer_zone(customer.preferences, None, turn.catalogue.settings.default_timezone)
+    for clause in plan.clauses:
+        if clause.where is None or clause.where(scene):
+            remember(customer, clause, event.occurred_at)
+    # What they couldn't compare belongs to no decision.
+    scene.warnings.clear()
 
 
 def _learn_from_crm(turn: Turn, event: Event) -> list[str]:
@@ -190,7 +205,10 @@ def _fires(turn: Turn, trigger: CompiledTrigger, event: Event) -> bool:
         return False
     if not trigger.wanted:
         return True
-    instants = turn.customer.windows.setdefault(trigger.key, [])
+    windows = turn.customer.windows
+    instants = windows.get(trigger.key)
+    if instants is None:
+        instants = windows[trigger.key] = []
     return count_raises(instants, event.occurred_at, trigger.window_ms, trigger.wanted)
 
 

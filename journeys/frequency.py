@@ -23,11 +23,15 @@ def count_raises(instants: list[Millis], at: Millis, window_ms: int, wanted: int
         window_ms: length of the window; its start is excluded, its end included.
         wanted: the number of events, at least 1.
     """
-    insort(instants, at)
-    raised = any(
-        bisect_right(instants, end) - bisect_right(instants, end - window_ms) == wanted
-        for end in _ends(instants, at, window_ms)
-    )
+    if not instants or at >= instants[-1]:
+        instants.append(at)
+        raised = len(instants) - bisect_right(instants, at - window_ms) == wanted
+    else:
+        insort(instants, at)
+        raised = any(
+            bisect_right(instants, end) - bisect_right(instants, end - window_ms) == wanted
+            for end in _ends(instants, at, window_ms)
+        )
     surplus = len(instants) - 2 * wanted - SPARE_FOR_LATE_EVENTS
     if surplus > 0:
         del instants[:surplus]

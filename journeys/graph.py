@@ -170,6 +170,8 @@ def shortest_wait_ms(steps: Sequence[Step], graph: Graph) -> Millis | None:
     waiting: list[tuple[Millis, str]] = [(0, steps[0].id)] if steps else []
     while waiting:
         waited, step_id = heapq.heappop(waiting)
+        if step_id == _END:
+            return waited
         if step_id in best:
             continue
         best[step_id] = waited
@@ -179,8 +181,6 @@ def shortest_wait_ms(steps: Sequence[Step], graph: Graph) -> Millis | None:
             heapq.heappush(waiting, (after, _END))
         for target in graph[step_id]:
             heapq.heappush(waiting, (after, target))
-        if waiting and waiting[0][1] == _END:
-            return waiting[0][0]
     return None
 
 

@@ -101,20 +101,22 @@ def _advance_session(customer: Customer, event: Event) -> None:
     session, at = customer.session, event.occurred_at
     if session is not None and at <= session.started_at - SESSION_GAP_MS:
         return
-    changed = (
-        session is not None
-        and None not in (event.session_id, session.session_id)
-        and (event.session_id != session.session_id)
-    )
+    named = event.session_id
+    known = None if session is None else session.session_id
+    changed = named is not None and known is not None and named != known
     if session is None or at - session.last_at >= SESSION_GAP_MS or (changed and at >= session.last_at):
-        session = customer.session = Session(started_at=at, last_at=at, session_id=event.session_id)
+        session = customer.session = Session(started_at=at, last_at=at, session_id=named)
     elif changed:
         return
-    session.started_at = min(session.started_at, at)
-    session.last_at = max(session.last_at, at)
-    session.session_id = session.session_id or event.session_id
+    elif at > session.last_at:
+        session.last_at = at
+    elif at < session.started_at:
+        session.started_at = at
+    if known is None:
+        session.session_id = named
     session.events += 1
-    session.pages += event.type in PAGE_VIEWS
+    if event.type in PAGE_VIEWS:
+        session.pages += 1
 
 
 def add_purchase(customer: Customer, properties: Mapping[str, Json]) -> None:

@@ -1,6 +1,7 @@
 """Whether a message may go out now, and what it says: everything is looked at again at the moment of sending."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -110,6 +111,7 @@ def _blocked(customer: Customer, channel: Channel, category: str, catalogue: Cat
     return None
 
 
+@lru_cache(maxsize=4_096)
 def is_possible_address(address: str) -> bool:
     """Tell whether an e-mail address has a possible syntax at all: one @, two sides, no white space or controls."""
     name, at, domain = address.rpartition("@")

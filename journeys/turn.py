@@ -31,6 +31,8 @@ class Turn(Struct, kw_only=True):
     entered: dict[tuple[str, str], int] = field(default_factory=dict)
     """How often each execution entered each step within this instant."""
     state_hash: str | None = None
+    at: str = ""
+    """`now` as text, once it is needed."""
 
     def record(
         self,
@@ -46,6 +48,7 @@ class Turn(Struct, kw_only=True):
         """Record one choice; what the rules warned of since the last one goes into its detail."""
         if self.state_hash is None:
             self.state_hash = blake2b(_encoder.encode(self.customer), digest_size=8).hexdigest()
+            self.at = format_instant(self.now)
         if self.scene.warnings:
             detail = {**(detail or {}), "warnings": list(self.scene.warnings)}
             self.scene.warnings.clear()
@@ -56,7 +59,7 @@ class Turn(Struct, kw_only=True):
             Decision(
                 decision_id=decision_id(self.customer.customer_id, self.now, self.cause, len(self.effects)),
                 customer_id=self.customer.customer_id,
-                at=format_instant(self.now),
+                at=self.at,
                 kind=kind,
                 workflow_id=workflow_id,
                 workflow_version=version,

@@ -111,7 +111,8 @@ class Customer(Values, array_like=True):
 
     customer_id: str
     now: Millis = -(2**62)
-    seen: list[tuple[int, Millis]] = field(default_factory=list)
+    seen: dict[int, Millis] = field(default_factory=dict)
+    """The hashes of the latest events' ids and when they were decided on, oldest first."""
     # profile
     email: str | None = None
     phone: str | None = None

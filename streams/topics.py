@@ -157,15 +157,18 @@ def end_offsets(connection: Connection, topic: str, *, committed: bool = True) -
     """Return for each partition the offset behind its last record (or marker).
 
     With `committed`, the first record of an open transaction counts as the end.
+
+    Raises:
+        confluent_kafka.KafkaException: the topic doesn't exist, or one of its partitions doesn't answer.
     """
     admin = admin_client(connection)
-    partitions = admin.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
+    partitions = _partitions_of(admin, topic)
     isolation = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
     ends: dict[int, int] = {}
     for _ in _looks():
-        missing = partitions.keys() - ends.keys()
+        missing = partitions - ends.keys()
         if not missing:
-            break
+            return ends
         asked = {TopicPartition(topic, partition): OffsetSpec.latest() for partition in missing}
         answers = admin.list_offsets(asked, isolation_level=isolation, request_timeout=ANSWER_S)
         for tp, answer in answers.items():
@@ -174,7 +177,15 @@ def end_offsets(connection: Connection, topic: str, *, committed: bool = True) -
             except KafkaException as error:
                 if error.args[0].code() not in PASSING:
                     raise
-    return ends
+    raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE, f"{topic} has partitions without a leader"))
+
+
+def _partitions_of(admin: AdminClient, topic: str) -> set[int]:
+    """Return the numbers of a topic's partitions; one that isn't there must not look like one with nothing in it."""
+    found = admin.list_topics(topic, timeout=ANSWER_S).topics[topic]
+    if found.error is not None:
+        raise KafkaException(found.error)
+    return set(found.partitions)
 
 
 def committed_offsets(connection: Connection, group: str, topic: str) -> dict[int, int]:
@@ -183,9 +194,7 @@ def committed_offsets(connection: Connection, group: str, topic: str) -> dict[in
     Raises:
         confluent_kafka.KafkaException: the group's coordinator can't be reached.
     """
-    admin = admin_client(connection)
-    partitions = admin.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions
-    asked = [TopicPartition(topic, partition) for partition in partitions]
+    asked = [TopicPartition(topic, partition) for partition in _partitions_of(admin_client(connection), topic)]
     found = _member(connection, group).committed(asked, timeout=ANSWER_S)
     for tp in found:
         if tp.error is not None:

@@ -10,6 +10,8 @@ through `agents.engine.Engine`, so timers that are due fire first: everybody's b
 `publish`.
 """
 
+# ruff: noqa: A002 (events have a type and workflows an id)
+
 from collections.abc import Sequence
 from typing import Final
 
@@ -54,10 +56,11 @@ def workflow(*steps: Document, id: str = "w", on: Sequence[Document] | None = No
     return {"id": id, "name": id, "triggers": triggers, "steps": list(steps or (mail(),)), "settings": settings}
 
 
-def trigger(event_type: str = "signup", *, where: Json = None, equals: Document | None = None, **rest: Json) -> Document:
+def trigger(
+    event_type: str = "signup", *, where: Json = None, equals: Document | None = None, **rest: Json
+) -> Document:
     """Write a trigger for an event."""
-    conditions: Document = {"event_type": event_type, **(equals or {})}
-    return {"type": "behavioral", "conditions": conditions | ({} if where is None else {"where": where})} | rest
+    return _trigger("behavioral", {"event_type": event_type, **(equals or {})}, where, rest)
 
 
 def signup(**rest: Json) -> Document:
@@ -73,20 +76,27 @@ def frequency(event_type: str, count: int, minutes: float, *, where: Json = None
         "min_frequency": count,
         "time_window_minutes": minutes,
     }
-    return {"type": "behavioral", "conditions": conditions | ({} if where is None else {"where": where})} | rest
+    return _trigger("behavioral", conditions, where, rest)
 
 
 def silence(hours: float, *, where: Json = None, **rest: Json) -> Document:
     """Write a trigger for inactivity."""
-    conditions: Document = {"condition_type": "inactivity_period", "inactivity_hours": hours}
-    return {"type": "time_based", "conditions": conditions | ({} if where is None else {"where": where})} | rest
+    return _trigger("time_based", {"condition_type": "inactivity_period", "inactivity_hours": hours}, where, rest)
+
+
+def _trigger(kind: str, conditions: Document, where: Json, rest: Document) -> Document:
+    looked_at: Document = {} if where is None else {"where": where}
+    return {"type": kind, "conditions": conditions | looked_at, **rest}
 
 
 def step(name: str, kind: str, then: Sequence[str], configuration: Document, when: Json = None) -> Document:
     """Write any step."""
     written: Document = {"id": name, "type": kind, "configuration": configuration}
-    written |= {"next_steps": list(then)} if then else {}
-    return written | ({} if when is None else {"conditional_logic": when})
+    if then:
+        written["next_steps"] = list(then)
+    if when is not None:
+        written["conditional_logic"] = when
+    return written
 
 
 def mail(
@@ -131,7 +141,9 @@ def compiled(*documents: Document, **settings: Json) -> Catalogue:
 # Running ------------------------------------------------------------------------------------------------------
 
 
-def event(type: str = "signup", at: Millis = 0, *, arrives: Millis | None = None, **envelope: Json) -> tuple[Event, Millis]:
+def event(
+    type: str = "signup", at: Millis = 0, *, arrives: Millis | None = None, **envelope: Json
+) -> tuple[Event, Millis]:
     """Make a checked event that occurred at `at`, and the instant at which it arrives."""
     document: Document = {"type": type, "occurred_at": START + at, **envelope}
     read = read_envelope(msgspec.json.encode(document))
@@ -154,10 +166,14 @@ class Journey:
         self, type: str = "signup", at: Millis = 0, *, arrives: Millis | None = None, customer: str | None = "ada",
         event_id: str | None = None, envelope: Document | None = None, **properties: Json,
     ) -> list[Effect]:  # fmt: skip
-        """Publish an event; without `arrives`, it arrives when it occurs."""
+        """Publish an event; without `arrives`, it arrives when it occurs.
+
+        Properties are given by name, or in `envelope` among its other fields.
+        """
         self._ids += 1
         written: Document = {"event_id": event_id or f"e{self._ids}", "customer_id": customer, **(envelope or {})}
-        made, arrival = event(type, at, arrives=arrives, properties=dict(properties), **written)
+        inner = written.pop("properties", properties)
+        made, arrival = event(type, at, arrives=arrives, properties=inner, **written)
         key = customer_key(made)
         if self.engine.table.get(key) is None:
             name = customer or f"a:{made.anonymous_id}"

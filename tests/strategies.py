@@ -123,15 +123,28 @@ def _timings(draw: st.DrawFn) -> Document:
     expires: Document = draw(_sometimes("expires_after_hours", st.sampled_from((24, 48, 1)), 4))
     match kind:
         case "now":
-            return {"send_immediately": True} | expires
+            return {"send_immediately": True, **expires}
         case "delay":
             return {"send_immediately": True, "delay_hours": draw(st.sampled_from((0.5, 2, 6)))}
         case "business":
-            return {"business_hours_only": True, "avoid_weekends": draw(st.booleans()), "optimize": False} | expires
+            return {"business_hours_only": True, "avoid_weekends": draw(st.booleans()), "optimize": False, **expires}
         case "at":
-            return {"at": draw(st.sampled_from(("09:00", "02:30", "16:59"))), "optimize": False} | expires
+            return {"at": draw(st.sampled_from(("09:00", "02:30", "16:59"))), "optimize": False, **expires}
         case _:
             return expires
+
+
+_FIXED: Final[tuple[Document, ...]] = (
+    {"duration_hours": 0.5},
+    {"duration_hours": 1},
+    {"duration_hours": 6},
+    {"duration_hours": 24},
+    {"duration_hours": 48},
+    {"duration_minutes": 30, "duration_hours": 1},
+    {"calendar_days": 1, "at": "09:00"},
+    {"calendar_days": 2},
+    {"duration_days": 1},
+)
 
 
 @st.composite
@@ -139,13 +152,7 @@ def _waits(draw: st.DrawFn) -> Document:
     kind = draw(st.sampled_from(("fixed_time", "fixed_time", "fixed_time", "until_time", "until_date")))
     match kind:
         case "fixed_time":
-            return {"type": kind} | draw(
-                st.sampled_from(SPANS_H).map(lambda hours: {"duration_hours": hours})
-                | st.just({"duration_minutes": 30, "duration_hours": 1})
-                | st.just({"calendar_days": 1, "at": "09:00"})
-                | st.just({"calendar_days": 2})
-                | st.just({"duration_days": 1})
-            )
+            return {"type": kind, **draw(st.sampled_from(_FIXED))}
         case "until_time":
             return {"type": kind, "target_time": draw(st.sampled_from(("09:00", "02:30", "23:59")))}
         case _:
@@ -211,7 +218,7 @@ def _decisions(draw: st.DrawFn, following: tuple[str, ...]) -> Document:
     match kind:
         case "condition":
             branches: list[Json] = [{"rule": draw(conditions()), "next_step": name} for name in following]
-            return {"type": kind, "conditions": branches} | default
+            return {"type": kind, "conditions": branches, **default}
         case "split_test":
             variants: list[Json] = [
                 {"name": f"v{place}", "weight": draw(st.sampled_from((1, 0.5, 3))), "next_step": name}
@@ -223,11 +230,11 @@ def _decisions(draw: st.DrawFn, following: tuple[str, ...]) -> Document:
                 {"min_score": 10 * place + 1, "next_step": name} for place, name in enumerate(following)
             ]
             field: Document = draw(_sometimes("score_field", st.sampled_from(("total_purchases", "plan"))))
-            return {"type": kind, "thresholds": thresholds} | default | field
+            return {"type": kind, "thresholds": thresholds, **default, **field}
     members: list[Json] = [
         {"segment_id": SEGMENTS[place % len(SEGMENTS)], "next_step": name} for place, name in enumerate(following)
     ]
-    return {"type": kind, "segments": members} | default
+    return {"type": kind, "segments": members, **default}
 
 
 # Workflows ----------------------------------------------------------------------------------------------------
@@ -264,11 +271,11 @@ def _workflow_settings(draw: st.DrawFn) -> Document:
     # The longest path of waits is 6 · 48 hours.
     settings: Document = {"max_execution_time_days": draw(st.sampled_from((12, 13.5, 20)))}
     settings |= draw(_sometimes("allow_multiple_executions", st.just(value=True), 3))
-    re_entry = st.fixed_dictionaries(
+    re_entry: st.SearchStrategy[Json] = st.fixed_dictionaries(
         {},
         optional={"after_hours": st.sampled_from(SPANS_H), "from": st.sampled_from(("ended", "started", "last_send"))},
     )
-    settings |= draw(_sometimes("re_entry", re_entry.map(dict), 2))
+    settings |= draw(_sometimes("re_entry", re_entry, 2))
     settings |= draw(_sometimes("priority", st.integers(49, 51)))
     settings |= draw(_sometimes("category", st.just("transactional"), 6))
     settings |= draw(_sometimes("timezone", st.sampled_from(ZONES), 4))

@@ -6,6 +6,7 @@ import typer
 
 from schemas.errors import TidingsError
 from tidings.commands import kafka
+from tidings.commands.demo import demo
 from tidings.commands.processes import ingest, worker
 from tidings.commands.run import run_command
 from tidings.commands.simulate import simulate_command
@@ -19,6 +20,7 @@ app = typer.Typer(
 app.command("validate")(validate)
 app.command("simulate")(simulate_command)
 app.command("run")(run_command)
+app.command("demo")(demo)
 app.command("worker")(worker)
 app.command("ingest")(ingest)
 app.add_typer(kafka.app, name="kafka")

@@ -1,6 +1,6 @@
 """Reads what came out: the outbound topics up to their ends, committed records only, in the order of `simulate`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
@@ -23,25 +23,30 @@ Order = tuple[int, bool, int, bytes, int]
 """When it was decided; timers before events; the event's line; a timer's customer; the place in the decision."""
 
 
-def collect(connection: Connection, prefix: str, tally: Tally) -> Iterator[bytes]:
+def collect(
+    connection: Connection, prefix: str, tally: Tally, progress: Callable[[int, int], object] = lambda _done, _all: None
+) -> Iterator[bytes]:
     """Yield the records of a finished run in order, and count them.
+
+    `progress` is called with how many offsets are read, of how many; markers of transactions count as well.
 
     Raises:
         TidingsError: Kafka can't be read.
     """
     found: dict[Order, bytes] = {}
-    for message in _read(connection, [prefix + name for name in (*SEND_TOPICS, DECISIONS, DEAD_LETTERS)]):
-        name = (message.topic() or "").removeprefix(prefix)
-        value, headers = message.value() or b"", _headers(message)
-        order = _order(message)
-        if name == DEAD_LETTERS:
+    dead_letters, decisions = prefix + DEAD_LETTERS, prefix + DECISIONS
+    topics = [prefix + name for name in SEND_TOPICS] + [decisions, dead_letters]
+    for message in _read(connection, topics, progress):
+        name, value, order = message.topic(), message.value() or b"", _order(message)
+        if name == decisions:
+            found[order] = decision_record(value)
+        elif name != dead_letters:
+            found[order] = send_record(value)
+        else:
             # The ingest repeats itself after a crash; a line has one dead letter.
+            headers = _headers(message)
             error_class, reason = header(headers, "error_class") or b"", header(headers, "reason") or b""
             found[order] = dead_letter_record(order[2], error_class.decode(), reason.decode())
-        elif name == DECISIONS:
-            found[order] = decision_record(value)
-        else:
-            found[order] = send_record(value)
     for order in sorted(found):
         record = found[order]
         tally.sends += record.startswith(b'{"record":"send"')
@@ -50,13 +55,13 @@ def collect(connection: Connection, prefix: str, tally: Tally) -> Iterator[bytes
 
 
 def _order(message: KafkaMessage) -> Order:
-    headers = _headers(message)
-    sequence, place = header(headers, SEQUENCE), header(headers, POSITION)
+    headers = dict(message.headers() or ())
+    sequence, place = headers.get(SEQUENCE), headers.get(POSITION)
     at = message.timestamp()[1]
-    position = 0 if place is None else unpack_place(place)
-    if sequence is None:
-        return at, False, 0, _log_key(message.key() or b""), position
-    return at, True, unpack_number(sequence), b"", position
+    position = unpack_place(place) if isinstance(place, bytes) else 0
+    if isinstance(sequence, bytes):
+        return at, True, unpack_number(sequence), b"", position
+    return at, False, 0, _log_key(message.key() or b""), position
 
 
 def _headers(message: KafkaMessage) -> Headers:
@@ -70,7 +75,7 @@ def _log_key(key: bytes) -> bytes:
     return key if key.startswith(b"a:") else b"c:" + key
 
 
-def _read(connection: Connection, topics: list[str]) -> Iterator[KafkaMessage]:
+def _read(connection: Connection, topics: list[str], progress: Callable[[int, int], object]) -> Iterator[KafkaMessage]:
     """Yield every record that is in the topics now, partition by partition as it comes."""
     remaining = {
         (topic, partition): end
@@ -78,6 +83,7 @@ def _read(connection: Connection, topics: list[str]) -> Iterator[KafkaMessage]:
         for partition, end in end_offsets(connection, topic).items()
         if end > 0
     }
+    total, read = sum(remaining.values()), 0
     consumer = Consumer(
         confluent_settings(connection)
         | {
@@ -97,6 +103,8 @@ def _read(connection: Connection, topics: list[str]) -> Iterator[KafkaMessage]:
             if monotonic_s() - heard_at > _PATIENCE_S:
                 msg = "the records can't be read back: Kafka doesn't answer"
                 raise TidingsError(msg)
+            read += len(messages)
+            progress(min(read, total), total)
             for message in messages:
                 error = message.error()
                 if error is None:
@@ -106,5 +114,6 @@ def _read(connection: Connection, topics: list[str]) -> Iterator[KafkaMessage]:
                 elif error.fatal():
                     msg = f"the records can't be read back: {error.str()}"
                     raise TidingsError(msg)
+        progress(total, total)
     finally:
         consumer.close()

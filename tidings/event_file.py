@@ -97,12 +97,11 @@ def end_of_time(until: Millis | None, clock: Millis | None) -> Millis:
     Raises:
         EventFileError: `until` lies before the last event.
     """
-    last = 0 if clock is None else clock
     if until is None:
-        return last
-    if until < last:
+        return 0 if clock is None else clock
+    if clock is not None and until < clock:
         msg = (
-            f"--until {format_instant(until)} lies before the last event ({format_instant(last)}); leave it out or"
+            f"--until {format_instant(until)} lies before the last event ({format_instant(clock)}); leave it out or"
             " name a later time"
         )
         raise EventFileError(msg)

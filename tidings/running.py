@@ -75,10 +75,12 @@ def fresh_prefix() -> str:
 def run(plan: RunPlan, watcher: Watcher) -> Tally:
     """Run the events through Kafka until everything is decided; `collect` reads the records then.
 
+    The prefix must not be in use: see `refuse_taken_prefix`.
+
     Raises:
         TidingsError: what can't be helped; the processes are stopped, the topics are still there.
     """
-    _make_topics(plan)
+    ensure_topics(plan.connection, topics(plan.prefix, plan.partitions, plan.public_partitions, "log"))
     first = next((line.clock for line in read_lines(plan.events, plan.max_jump_ms) if line.event is not None), 0)
     publish_catalogue(plan.connection, plan.prefix, plan.documents, number=1, at=first)
     with Supervisor(plan.folder / "log", policy=RestartPolicy(most_restarts=100_000)) as supervisor:
@@ -118,16 +120,20 @@ def topic_names(plan: RunPlan) -> list[str]:
     return [spec.name for spec in topics(plan.prefix, plan.partitions, plan.public_partitions, "log")]
 
 
-def _make_topics(plan: RunPlan) -> None:
-    existing = admin_client(plan.connection).list_topics(timeout=20).topics
-    taken = sorted(name for name in existing if name.startswith(plan.prefix))
+def refuse_taken_prefix(connection: Connection, prefix: str) -> None:
+    """Make sure that the topics under a prefix will be this run's own: at its end it deletes them.
+
+    Raises:
+        RunStopped: there are some already.
+    """
+    existing = admin_client(connection).list_topics(timeout=20).topics
+    taken = sorted(name for name in existing if name.startswith(prefix))
     if taken:
         msg = (
-            f"topics with the prefix {plan.prefix} exist already ({taken[0]}, …): a run needs a prefix of its own;"
+            f"topics with the prefix {prefix} exist already ({taken[0]}, …): a run needs a prefix of its own;"
             " leave --prefix out, or name another"
         )
         raise RunStopped(msg)
-    ensure_topics(plan.connection, topics(plan.prefix, plan.partitions, plan.public_partitions, "log"))
 
 
 Measure = Callable[[], Iterator[tuple[int, int]]]
@@ -186,7 +192,7 @@ class _Crew:
             self.look_after()
             try:
                 parts = list(measure())
-            except (KafkaException, KeyError):
+            except KafkaException:
                 self._kafka_is_away()
                 parts = []
             else:

@@ -25,7 +25,7 @@ from tidings.commands.options import (
     record_file,
 )
 from tidings.event_file import DEFAULT_MAX_JUMP_DAYS
-from tidings.running import RunPlan, Watcher, fresh_prefix, remove_topics, run, topic_names
+from tidings.running import RunPlan, Watcher, fresh_prefix, refuse_taken_prefix, remove_topics, run, topic_names
 from tidings.services.borrowed import borrow_kafka
 from tidings.services.kafka_files import kafka_data
 from tidings.services.reach import require_kafka
@@ -73,7 +73,7 @@ def run_command(
             for record in collect(plan.connection, plan.prefix, tally):
                 file.write(record)
         finally:
-            _clean_up(console, plan, keep=keep)
+            clean_up(console, plan, keep=keep)
     console.print(tally.in_words())
 
 
@@ -81,7 +81,12 @@ def plan_run(
     settings: Settings, connection: Connection, folder: ValidFolder, events: Path, *, until: Millis | None,
     max_jump_days: int, partitions: int, public_partitions: int, workers: int, prefix: str,
 ) -> RunPlan:  # fmt: skip
-    """Make the plan of a run, with processes that see the same Kafka as we do."""
+    """Make the plan of a run, with processes that see the same Kafka as we do.
+
+    Raises:
+        TidingsError: the prefix is in use.
+    """
+    refuse_taken_prefix(connection, prefix)
     own = {"KAFKA_BOOTSTRAP_SERVERS": connection.bootstrap_servers, "TIDINGS_TOPIC_PREFIX": prefix}
     return RunPlan(
         connection=connection,
@@ -124,7 +129,8 @@ def progress_shown(console: Console) -> Iterator[Watcher]:
         )
 
 
-def _clean_up(console: Console, plan: RunPlan, *, keep: bool) -> None:
+def clean_up(console: Console, plan: RunPlan, *, keep: bool) -> None:
+    """Delete the run's topics, or say what was kept."""
     if not keep:
         remove_topics(plan)
         return

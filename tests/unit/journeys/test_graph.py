@@ -157,6 +157,12 @@ def test_the_shortest_of_several_paths_counts() -> None:
     assert shortest(*steps) == 5 * HOUR_MS
 
 
+def test_a_path_that_ends_while_a_shorter_one_is_still_open_is_no_obstacle() -> None:
+    assert shortest(wait("a", "c", "b", hours=0), wait("b", "c", hours=0), wait("c", hours=0.5)) == HOUR_MS // 2
+    first, second = mail("a", "b", "c"), mail("b", "d", "c")
+    assert shortest(first, second, wait("d", "e"), wait("e", "c"), wait("c", hours=0.5)) == HOUR_MS // 2
+
+
 def test_a_decision_without_default_may_end_the_path() -> None:
     assert shortest(decision("a", "b"), wait("b", hours=9)) == 0
     assert shortest(decision("a", "b", default="b"), wait("b", hours=9)) == 9 * HOUR_MS

@@ -1,0 +1,74 @@
+"""A stranger: reads what came out with nothing but confluent-kafka, and writes it as `simulate` writes its records.
+
+It imports nothing of Tidings and knows only what README and ARCHITECTURE tell any consumer: the names of the
+topics, JSON values, and the headers `sequence` (8 bytes) and `position` (4 bytes), both big-endian.
+
+    python foreign_reader.py BOOTSTRAP PREFIX
+"""
+
+import json
+import sys
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+SENDS = ("email-sends", "sms-sends", "push-sends", "social-sends")
+
+
+def main(bootstrap: str, prefix: str) -> None:
+    """Print every committed record: sends and decisions as often as they are there, a line's dead letter once."""
+    found, letters = [], {}
+    for message in messages(bootstrap, [prefix + name for name in (*SENDS, "decisions", "dead-letters")]):
+        headers = dict(message.headers() or [])
+        at, sequence = message.timestamp()[1], headers.get("sequence")
+        key = (message.key() or b"").decode()
+        # A timer's records come before those of events, in the order of the customers' keys in the log.
+        cause = (True, int.from_bytes(sequence, "big"), b"") if sequence else (False, 0, log_key(key))
+        order = (at, *cause, int.from_bytes(headers.get("position", b""), "big"))
+        match message.topic().removeprefix(prefix):
+            case "dead-letters":
+                words = {name: headers[name].decode() for name in ("error_class", "reason")}
+                letters[order] = {"record": "dead_letter", "line": cause[1], **words}
+            case "decisions":
+                found.append((order, {"record": "decision", **json.loads(message.value())}))
+            case topic:
+                send = {"record": "send", **json.loads(message.value())}
+                assert (send["send_id"].encode(), send["customer_id"]) == (headers["send_id"], key)
+                assert topic == f"{send['channel']}-sends"
+                found.append((order, send))
+    for _, record in sorted([*found, *letters.items()], key=lambda pair: pair[0]):
+        print(json.dumps(record))  # noqa: T201 -- it is a program
+
+
+def log_key(key: str) -> bytes:
+    """Return a customer's key in the customer log: visitors have their mark, customers get theirs."""
+    return (key if key.startswith("a:") else f"c:{key}").encode()
+
+
+def messages(bootstrap, topics):  # noqa: ANN001, ANN201 -- plain Python
+    """Yield every committed message that the topics hold."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "stranger",
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "log_level": 0,
+        }
+    )
+    known = consumer.list_topics(timeout=30).topics
+    left = {(topic, partition) for topic in topics for partition in known[topic].partitions}
+    consumer.assign([TopicPartition(topic, partition, 0) for topic, partition in left])
+    while left:
+        for message in consumer.consume(5_000, timeout=0.2):
+            if message.error() is None:
+                yield message
+            elif message.error().code() == KafkaError._PARTITION_EOF:
+                left.discard((message.topic(), message.partition()))
+            else:
+                sys.exit(message.error().str())
+    consumer.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,136 @@
+"""`run` gives the same records when its processes are killed at the worst moments, or Kafka goes away.
+
+A process is frozen (SIGSTOP) before it is looked at, so that what is seen is what the kill finds. Each kill must
+find its position strictly inside the log, or the test fails: a kill before or after everything proves nothing.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kafka import worlds
+from tests.kafka.broker import KafkaUnderTest, OwnKafka
+from tests.kafka.runs import Record, Run, World, assert_same, frozen, read_by_a_stranger, simulated
+
+EVENTS = 24_000
+PARTITIONS = 4
+MARKS = 2 * PARTITIONS
+"""Offsets that the marks of the catalogue take in the log: one in each partition, and that of its transaction."""
+WORKER, INGEST = "worker-0", "ingest"
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, list[Record]]:
+    folder = tmp_path_factory.mktemp("busy")
+    world = worlds.busy(folder / "world", EVENTS)
+    return world, simulated(world, folder)
+
+
+@pytest.fixture
+def runs() -> Iterator[list[Run]]:
+    runs: list[Run] = []
+    yield runs
+    for run in runs:
+        run.end()
+
+
+def test_kill_9_at_the_worst_moments_changes_no_record(
+    busy: tuple[World, list[Record]], kafka: KafkaUnderTest, prefix: str, tmp_path: Path, runs: list[Run]
+) -> None:
+    """The ingest killed before the agent has its records, the worker in a transaction and in recovery: the same."""
+    world, expected = busy
+    run = Run(world, kafka.bootstrap_servers, prefix, tmp_path, "--keep", f"--partitions={PARTITIONS}")
+    runs.append(run)
+    _kill_between_ingest_and_agent(run)
+    first = _kill_in_a_transaction(run)
+    _kill_in_recovery(run, first)
+    assert run.wait() == 0, run.said()
+    assert run.said().count("stopped (SIGKILL)") == 3
+    assert_same(run.records(), expected)
+    assert_same(read_by_a_stranger(kafka.bootstrap_servers, prefix), expected)
+
+
+def test_run_waits_for_a_kafka_that_stops_and_goes_on(
+    busy: tuple[World, list[Record]], own_kafka: OwnKafka, prefix: str, tmp_path: Path, runs: list[Run]
+) -> None:
+    """Kafka stopped in the middle: `run` says so and waits; started again: the same records."""
+    world, expected = busy
+    run = Run(world, own_kafka.bootstrap_servers, prefix, tmp_path, "--keep", f"--partitions={PARTITIONS}")
+    runs.append(run)
+    run.wait_until(lambda: run.log_of(WORKER).count("restored") == PARTITIONS, "the worker is ready")
+    run.wait_until(lambda: _is_inside(run), "some of the log is decided")
+    own_kafka.stop()
+    run.wait_until(lambda: "Kafka doesn't answer" in run.said(), "it says that Kafka is away")
+    own_kafka.start()
+    assert _is_inside(run), "Kafka was stopped after everything was over"
+    assert run.wait() == 0, run.said()
+    assert "Kafka answers again" in run.said()
+    assert_same(run.records(), expected)
+    assert_same(read_by_a_stranger(own_kafka.bootstrap_servers, prefix), expected)
+
+
+def _kill_between_ingest_and_agent(run: Run) -> None:
+    """Kill the ingest when some public records are in the log, and some of those aren't decided yet."""
+
+    def killed() -> bool:
+        ingest, worker = run.child(INGEST), run.child(WORKER)
+        if ingest is None or worker is None or not MARKS < run.logged():
+            return False
+        with frozen(worker), frozen(ingest):
+            done, all_there = run.ingested()
+            decided, logged = run.decided()
+            assert done < all_there
+            assert logged < MARKS + EVENTS, "the ingest was through too soon to be hit"
+            if decided < logged:
+                os.kill(ingest, signal.SIGKILL)
+                return True
+        return False
+
+    run.wait_until(lambda: run.log_of(WORKER).count("restored") == PARTITIONS, "the worker is ready")
+    run.wait_until(killed, "the ingest is killed inside the public topics")
+
+
+def _kill_in_a_transaction(run: Run) -> int:
+    """Kill the worker while a transaction is open, and return its pid."""
+    pids: list[int] = []
+
+    def killed() -> bool:
+        worker = run.child(WORKER)
+        # Looked at first as it runs: frozen most of the time, it would get nowhere.
+        if worker is None or not run.a_transaction_is_open():
+            return False
+        with frozen(worker):
+            if run.a_transaction_is_open() and _is_inside(run):
+                os.kill(worker, signal.SIGKILL)
+                pids.append(worker)
+        return bool(pids)
+
+    run.wait_until(killed, "the worker is killed in a transaction")
+    return pids[0]
+
+
+def _kill_in_recovery(run: Run, before: int) -> None:
+    """Kill the worker's successor after it has fenced a partition, before it has restored all of them."""
+    restored = run.log_of(WORKER).count("restored")
+    fences = run.fences()
+
+    def killed() -> bool:
+        worker = run.child(WORKER)
+        if worker in {None, before} or run.fences() == fences:
+            return False
+        assert worker is not None
+        with frozen(worker):
+            assert run.log_of(WORKER).count("restored") < restored + PARTITIONS, "recovery was over too soon to be hit"
+            assert _is_inside(run)
+            os.kill(worker, signal.SIGKILL)
+        return True
+
+    run.wait_until(killed, "the worker is killed in recovery")
+
+
+def _is_inside(run: Run) -> bool:
+    decided, logged = run.decided()
+    return MARKS < decided < logged

@@ -1,0 +1,119 @@
+"""Worlds for the tests of `tidings run`: the shipped example, generated ones, and one that is large and cheap."""
+
+import heapq
+import random  # noqa: TID251 -- seeded
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from schemas.errors import TidingsError
+from schemas.instants import DAY_MS, Millis, format_instant, parse_instant
+from tests.kafka.runs import World, written_world
+from tests.strategies import BEGIN, UNTIL, Document, Line, definitions, histories, workflows
+
+ROOT = Path(__file__).parents[2]
+UNTIL_2026 = "2026-04-20T00:00:00Z"
+SEEDS = (11, 12, 13, 14, 15, 16, 17, 18)
+BUYERS = 2_000
+
+T = TypeVar("T")
+
+
+def welcome() -> World:
+    """Return the welcome series as it ships."""
+    folder = ROOT / "examples" / "welcome"
+    return World(definitions=folder, events=folder / "events.ndjson", until=UNTIL_2026)
+
+
+def generated(folder: Path) -> World:
+    """Write one folder of several generated workflows, and the histories of several seeds merged into one file."""
+    documents = drawn(SEEDS[0], definitions())
+    documents += [drawn(number, workflows(f"seed-{number}")) for number in SEEDS]
+    lines = heapq.merge(
+        *(_in_order(number, drawn(number, histories(most_lines=50))) for number in SEEDS),
+        key=lambda timed: timed[0],
+    )
+    events = b"".join(line + b"\n" for _, line in lines)
+    return written_world(folder, documents, events, format_instant(UNTIL + 60 * DAY_MS))
+
+
+def busy(folder: Path, events: int) -> World:
+    """Write many events of many buyers, cheap to make, with a mail for every order and another two hours later."""
+    chance = random.Random(5)  # noqa: S311 -- not a secret
+    documents: list[Document] = [
+        {
+            "id": "thanks",
+            "name": "Thanks",
+            "triggers": [{"type": "behavioral", "conditions": {"event_type": "order_completed"}}],
+            "steps": [
+                {"id": "mail", "type": "email", "configuration": {"template_id": "hello"}, "next_steps": ["pause"]},
+                {
+                    "id": "pause",
+                    "type": "wait",
+                    "configuration": {"type": "fixed_time", "duration_hours": 2},
+                    "next_steps": ["again"],
+                },
+                {"id": "again", "type": "email", "configuration": {"template_id": "hello"}, "next_steps": []},
+            ],
+            "settings": {"allow_multiple_executions": True},
+        },
+        {"kind": "template", "id": "hello", "subject_template": "Hello", "content_template": "<p>Thanks</p>"},
+    ]
+    lines, at = [], BEGIN
+    for number in range(events):
+        at += chance.randrange(8_000)
+        who = f"c{chance.randrange(BUYERS)}"
+        event: Document = {
+            "event_id": f"e{number}",
+            "type": chance.choice(("page_viewed", "page_viewed", "order_completed", "cart_updated")),
+            "occurred_at": at,
+            "customer_id": who,
+            "properties": {"email": f"{who}@shop.example", "total": chance.randrange(50)},
+        }
+        lines.append(msgspec.json.encode(event))
+    return written_world(folder, documents, b"\n".join(lines) + b"\n", format_instant(at + DAY_MS))
+
+
+def drawn(number: int, strategy: st.SearchStrategy[T]) -> T:
+    """Draw one value, always the same for a seed; of several the one with most in it."""
+    found: list[T] = []
+
+    @seed(number)
+    @settings(
+        max_examples=12,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def draw(value: T) -> None:
+        found.append(value)
+
+    draw()
+    return max(found, key=lambda value: len(msgspec.json.encode(value)))
+
+
+def _in_order(number: int, lines: list[Line]) -> Iterator[tuple[Millis, bytes]]:
+    """Yield a history's lines with the clock at each, ids and customers made this history's own."""
+    clock = 0
+    for line in lines:
+        if isinstance(line, str):
+            yield clock, line.encode()
+            continue
+        event = dict(line)
+        for name in ("event_id", "customer_id", "anonymous_id"):
+            if isinstance(event.get(name), str):
+                event[name] = f"{event[name]}-{number}"
+        clock = max(clock, _arrived(event))
+        yield clock, msgspec.json.encode(event)
+
+
+def _arrived(event: Document) -> Millis:
+    at = event.get("received_at") or event["occurred_at"]
+    if not isinstance(at, str | int):
+        raise TidingsError(f"not a time: {at}")
+    return parse_instant(at)

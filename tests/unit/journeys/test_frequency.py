@@ -1,0 +1,79 @@
+"""Counting in a window: its start is excluded, its end included, and it fires at exactly the wanted number."""
+
+import pytest
+
+from journeys.frequency import SPARE_FOR_LATE_EVENTS, count_raises
+from schemas.instants import HOUR_MS, MINUTE_MS, Millis
+from tests.journey import Journey, frequency, is_, wait, workflow
+
+
+@pytest.mark.parametrize(("at", "fires"), [(HOUR_MS - 1, True), (HOUR_MS, False), (HOUR_MS + 1, False)])
+def test_an_event_exactly_a_window_ago_no_longer_counts(at: Millis, fires: bool) -> None:  # noqa: FBT001
+    instants: list[Millis] = []
+    count_raises(instants, 0, HOUR_MS, 2)
+    assert count_raises(instants, at, HOUR_MS, 2) is fires
+
+
+def test_it_fires_at_exactly_the_wanted_number_and_not_beyond() -> None:
+    instants: list[Millis] = []
+    assert [count_raises(instants, at, 100, 3) for at in range(6)] == [False, False, True, False, False, False]
+
+
+def test_it_fires_again_once_the_number_has_fallen_below() -> None:
+    instants: list[Millis] = []
+    fired = [at for at in (0, 1, 2, 101, 102, 103, 204, 205) if count_raises(instants, at, 100, 2)]
+    assert fired == [1, 101, 102, 205]
+
+
+def test_a_late_event_can_complete_a_count() -> None:
+    instants: list[Millis] = []
+    count_raises(instants, 0, 100, 3)
+    count_raises(instants, 99, 100, 3)
+    assert count_raises(instants, 50, 100, 3)
+    assert not count_raises([0, 101], 50, 100, 3)
+
+
+def test_a_late_event_fires_once_where_it_completes_several_windows() -> None:
+    journey = Journey(workflow(wait("p", duration_hours=1), on=[frequency("go", 2, 1)], allow_multiple_executions=True))
+    for number, at in enumerate((0, 40_000)):
+        journey.publish("go", at * 2, arrives=200_000 + number)
+    journey.publish("go", 40_000, arrives=200_010)
+    assert journey.started() == 1
+
+
+def test_events_of_one_instant_count_each() -> None:
+    instants: list[Millis] = []
+    assert [count_raises(instants, 5, 100, 3) for _ in range(4)] == [False, False, True, False]
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    instants: list[Millis] = []
+    for at in range(5_000):
+        count_raises(instants, at, 10_000, 4)
+    assert len(instants) == 8 + SPARE_FOR_LATE_EVENTS
+    assert instants[-1] == 4_999
+
+
+def test_the_greatest_count_is_exact() -> None:
+    instants: list[Millis] = []
+    fired = [at for at in range(3_000) if count_raises(instants, at, 1_001, 1_000)]
+    assert fired == [999]
+
+
+def test_only_events_that_match_count_and_each_trigger_counts_for_itself() -> None:
+    big = frequency("order_completed", 2, 60, where=is_("event.total", "gte", 10))
+    journey = Journey(workflow(on=[big]), workflow(id="v", on=[frequency("order_completed", 3, 60)]))
+    for number, total in enumerate((10, 5, 10)):
+        journey.publish("order_completed", number * MINUTE_MS, total=total)
+    assert [(one.workflow_id, one.at[14:16]) for one in journey.decisions("trigger_fired")] == [
+        ("v", "02"),
+        ("w", "02"),
+    ]
+
+
+def test_a_firing_that_is_refused_has_happened_all_the_same() -> None:
+    journey = Journey(workflow(on=[frequency("go", 2, 60)]))
+    for at in range(5):
+        journey.publish("go", at * HOUR_MS // 4)
+    assert journey.started() == 1
+    assert journey.decisions("trigger_refused") == []

@@ -1,0 +1,232 @@
+"""What events teach about a customer, in whatever order they come."""
+
+from itertools import permutations
+
+import pytest
+
+from schemas.events import Json
+from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
+from tests.journey import START, Document, Journey, after, trigger, workflow
+
+HALF_HOUR = 30 * MINUTE_MS
+
+
+def journey(email: str | None = None) -> Journey:
+    return Journey(workflow(on=[]), email=email)
+
+
+# Sessions --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("gap", "events"), [(HALF_HOUR - 1, 2), (HALF_HOUR, 1), (HALF_HOUR + 1, 1)])
+def test_a_gap_of_30_minutes_begins_a_new_session(gap: Millis, events: int) -> None:
+    one = journey()
+    one.publish("page_viewed")
+    one.publish("page_viewed", gap)
+    session = one.customer().session
+    assert session is not None
+    assert session.events == events
+
+
+def test_another_session_id_begins_a_new_session_and_none_does_not() -> None:
+    one = journey()
+    for number, name in enumerate(["a", None, "a", "b"]):
+        one.publish("screen_viewed", number, envelope={"session_id": name})
+    session = one.customer().session
+    assert session is not None
+    assert (session.session_id, session.events, session.started_at) == ("b", 1, START + 3)
+
+
+def test_a_session_is_made_of_behavioral_events_and_counts_pages() -> None:
+    one = journey()
+    for number, kind in enumerate(["page_viewed", "signup", "screen_viewed", "email_opened", "customer_updated"]):
+        one.publish(kind, number * MINUTE_MS)
+    session = one.customer().session
+    assert session is not None
+    assert (session.events, session.pages, session.last_at - session.started_at) == (3, 2, 2 * MINUTE_MS)
+
+
+def test_an_event_from_before_the_session_leaves_it_alone() -> None:
+    one = journey()
+    one.publish("page_viewed")
+    one.publish("page_viewed", -HALF_HOUR, arrives=1)
+    session = one.customer().session
+    assert session is not None
+    assert session.events == 1
+
+
+# Computed fields -------------------------------------------------------------------------------------------------
+
+
+def test_counts_instants_score_and_purchases_do_not_depend_on_the_order_of_arrival() -> None:
+    events: list[tuple[str, Millis, Document]] = [
+        ("page_viewed", 0, {}),
+        ("order_completed", HOUR_MS, {"total": 0.1}),
+        ("order_completed", 2 * HOUR_MS, {"revenue": 0.2, "value": 9}),
+        ("purchase", DAY_MS, {"total": "x", "amount": 7.333}),
+    ]
+    found = set()
+    for order in permutations(events):
+        one = journey()
+        for kind, at, properties in order:
+            one.publish(kind, at, arrives=DAY_MS, envelope={"properties": properties})
+        ada = one.customer()
+        assert ada.total_purchases == 3
+        found.add(
+            (
+                ada.total_spent,
+                ada.first_seen,
+                ada.last_activity,
+                tuple(sorted(ada.counts.items())),
+                tuple(sorted(ada.last.items())),
+                round(ada.score, 9),
+                tuple(ada.recent),
+            )
+        )
+    assert len(found) == 1
+    assert found.pop()[0] == 7.633
+
+
+def test_the_amount_of_a_purchase_is_the_first_number_among_its_names() -> None:
+    cases: list[tuple[Document, float]] = [
+        ({"total": 5, "revenue": 7}, 5.0),
+        ({"total": "5", "revenue": 7}, 7.0),
+        ({"total": True, "value": 2.5}, 2.5),
+        ({"amount": -3}, -3.0),
+        ({}, 0.0),
+    ]
+    for properties, spent in cases:
+        one = journey()
+        one.publish("order_completed", envelope={"properties": properties})
+        assert one.customer().total_spent == spent
+
+
+def test_opens_clicks_and_replies_are_engagement_and_nothing_else_is() -> None:
+    for kind in ("delivered", "opened", "clicked", "replied", "bounced", "complained", "unsubscribed"):
+        one = journey()
+        one.publish(f"sms_{kind}")
+        engaged = kind in {"opened", "clicked", "replied"}
+        assert (one.customer().last_engagement is not None) == engaged
+        assert (one.customer().last_activity is not None) == engaged
+
+
+def test_the_20_most_recent_events_are_kept_by_time_and_not_by_arrival() -> None:
+    one = journey()
+    for number in range(25):
+        one.publish("page_viewed", number)
+    one.publish("signup", 10, arrives=30)
+    one.publish("signup", 0, arrives=30)
+    recent = one.customer().recent
+    assert [at - START for at, _ in recent] == [*range(6, 11), 10, *range(11, 25)]
+    assert recent[5] == (START + 10, "signup")
+
+
+# CRM -------------------------------------------------------------------------------------------------------------
+
+
+def update(one: Journey, at: Millis, arrives: Millis, **properties: Json) -> None:
+    one.publish("customer_updated", at, arrives=arrives, envelope={"properties": properties})
+
+
+def test_of_two_values_the_later_one_wins_whatever_the_order_of_arrival() -> None:
+    one = journey()
+    update(one, 10, 10, attributes={"a": 2, "b": 1}, email="new@x.example", lifecycle_stage="customer")
+    update(one, 5, 20, attributes={"a": 1, "c": 3}, email="old@x.example", lifecycle_stage="lead")
+    ada = one.customer()
+    assert (ada.attributes, ada.email, ada.lifecycle_stage) == ({"a": 2, "b": 1, "c": 3}, "new@x.example", "customer")
+
+
+def test_null_removes_also_against_an_older_value_that_comes_later() -> None:
+    one = journey()
+    update(one, 0, 0, attributes={"a": 1}, email="a@x.example", preferences={"timezone": "Asia/Tokyo"})
+    update(one, 10, 10, attributes={"a": None, "z": None}, email=None, preferences={"timezone": None})
+    update(one, 5, 20, attributes={"a": 1, "z": 1}, email="a@x.example", preferences={"timezone": "Asia/Tokyo"})
+    ada = one.customer()
+    assert (ada.attributes, ada.email, ada.preferences) == ({}, None, {})
+
+
+def test_a_profile_change_is_recorded_only_where_something_changed() -> None:
+    one = journey()
+    update(one, 0, 0, attributes={"a": 1})
+    update(one, 1, 1, attributes={"a": 1})
+    update(one, 2, 2, attributes={"a": True})
+    assert len(one.decisions("profile_changed")) == 2
+
+
+def test_an_unknown_stage_is_no_stage() -> None:
+    one = journey()
+    update(one, 0, 0, lifecycle_stage="king")
+    assert one.customer().lifecycle_stage == "prospect"
+
+
+@pytest.mark.parametrize("kind", ["page_viewed", "email_opened", "consent_changed", "segment_entered"])
+def test_any_event_may_set_an_address_that_is_not_known_yet(kind: str) -> None:
+    one = journey()
+    one.publish(kind, email="first@x.example", phone="+1")
+    one.publish(kind, 1, email="second@x.example")
+    assert (one.customer().email, one.customer().phone) == ("first@x.example", "+1")
+
+
+def test_segments_of_the_crm_are_entered_and_left() -> None:
+    one = journey()
+    one.publish("segment_entered", segment_id="b")
+    one.publish("segment_entered", 1, segment_id="a")
+    assert one.customer().segments == ["a", "b"]
+    one.publish("segment_left", 2, segment_id="b")
+    assert one.customer().segments == ["a"]
+
+
+# Bounds ----------------------------------------------------------------------------------------------------------
+
+
+def test_200_attributes_are_kept_and_the_201st_is_refused_with_a_decision() -> None:
+    one = journey()
+    update(one, 0, 0, attributes={f"a{number}": number for number in range(201)})
+    assert len(one.customer().attributes) == 200
+    assert [(d.reason, d.detail) for d in one.decisions("bound_reached")] == [("attributes", {"refused": ["a200"]})]
+
+
+def test_32_kib_of_attributes_are_kept_and_more_is_refused() -> None:
+    fits = 32 * 1024 - len('{"a":""}')
+    for size, kept in ((fits, True), (fits + 1, False)):
+        one = journey()
+        update(one, 0, 0, attributes={"a": "x" * size})
+        assert ("a" in one.customer().attributes) is kept
+
+
+def test_names_that_are_only_remembered_are_bounded_too() -> None:
+    one = journey()
+    update(one, 0, 0, attributes={"x" * 60_000: None})
+    assert one.customer().attribute_times == {}
+    for number in range(10):
+        update(one, number, number, attributes={f"{number}-{name}": None for name in range(100)})
+    assert len(one.customer().attribute_times) <= 400
+
+
+# Consent ---------------------------------------------------------------------------------------------------------
+
+
+def test_of_consent_and_unsubscribe_the_later_one_counts() -> None:
+    for first, second, suppressed in ((5, 10, None), (10, 5, "unsubscribed"), (5, 5, None)):
+        one = journey()
+        one.publish("email_unsubscribed", first, arrives=20)
+        one.publish("consent_changed", second, arrives=20, channel="email", consent="granted")
+        assert one.customer().contacts["email"].suppressed == suppressed
+    one = journey()
+    one.publish("consent_changed", 10, arrives=20, channel="email", consent="granted")
+    one.publish("email_unsubscribed", 9, arrives=20)
+    assert one.customer().contacts["email"].suppressed is None
+
+
+def test_channels_are_suppressed_one_by_one() -> None:
+    one = journey()
+    one.publish("sms_unsubscribed")
+    one.publish("consent_changed", 1, channel="fax", consent="granted")
+    assert set(one.customer().contacts) == {"sms"}
+
+
+def test_a_crm_event_of_another_type_starts_what_waits_for_it() -> None:
+    one = Journey(workflow(on=[trigger("contract_signed")]))
+    one.publish("contract_signed", envelope={"source": "crm"})
+    assert one.sent_at() == [after(0)]
+    assert one.customer().last_activity is None
