@@ -44,16 +44,12 @@ class WorkerFailed(Exception):
     """A measured process ended or stood still."""
 
 
-class Pair(Struct, frozen=True, kw_only=True):
-    """A lap of raw reading and the lap of the worker behind it."""
+class Round(Struct, frozen=True, kw_only=True):
+    """One lap of each, one after the other."""
 
     raw: Lap
+    batches: Lap
     tidings: Lap
-
-    @property
-    def ratio(self) -> float:
-        """The worker's speed as a part of raw reading's."""
-        return (self.tidings.events / self.tidings.wall_s) / (self.raw.events / self.raw.wall_s)
 
 
 class Measured(Struct, frozen=True, kw_only=True):
@@ -64,7 +60,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     customers: int
     messages: int
     decisions: int
-    pairs: list[Pair]
+    rounds: list[Round]
     alone: Alone
 
 
@@ -89,12 +85,13 @@ def run_job(connection: Connection, cache: Path, laps: int, say: Say) -> Measure
     try:
         say(f"{events:,} events of {customers:,} customers into the log")
         write_log(connection, prefix, documents, path, end)
-        pairs = []
+        rounds: list[Round] = []
         for lap_prefix in prefixes[1:]:
-            pair = Pair(raw=_read_raw(connection, prefix), tidings=_fold(connection, prefix, lap_prefix, events, cache))
-            say(f"lap {len(pairs) + 1} of {laps}: {_speed(pair.raw)} raw, {_speed(pair.tidings)} Tidings")
+            raw, batches = _read_raw(connection, prefix, "each"), _read_raw(connection, prefix, "batches")
+            tidings = _fold(connection, prefix, lap_prefix, events, cache)
+            say(f"lap {len(rounds) + 1} of {laps}: {_speed(raw)} raw, {_speed(tidings)} Tidings")
             _compare(wanted, sent(connection, lap_prefix))
-            pairs.append(pair)
+            rounds.append(Round(raw=raw, batches=batches, tidings=tidings))
         decisions = count_decisions(connection, prefixes[-1])
     finally:
         _remove(connection, prefixes)
@@ -106,7 +103,7 @@ def run_job(connection: Connection, cache: Path, laps: int, say: Say) -> Measure
         customers=customers,
         messages=wanted.total(),
         decisions=decisions,
-        pairs=pairs,
+        rounds=rounds,
         alone=alone,
     )
 
@@ -120,8 +117,8 @@ def _speed(lap: Lap) -> str:
     return f"{lap.events / lap.wall_s:,.0f} events/s"
 
 
-def _read_raw(connection: Connection, prefix: str) -> Lap:
-    return _run("bench.raw", connection.bootstrap_servers, prefix + CUSTOMER_LOG, answer=Lap)
+def _read_raw(connection: Connection, prefix: str, how: str) -> Lap:
+    return _run("bench.raw", connection.bootstrap_servers, prefix + CUSTOMER_LOG, how, answer=Lap)
 
 
 def _fold(connection: Connection, log_prefix: str, prefix: str, events: int, cache: Path) -> Lap:

@@ -115,9 +115,7 @@ def _enter(turn: Turn, place: Place) -> tuple[str, ...] | None:
                 turn.record("profile_changed", execution=execution, step_id=step.id, detail=acted.changed)
             if acted.refused:
                 refused: dict[str, Json] = {"refused": list(acted.refused)}
-                turn.record(
-                    "bound_reached", reason="attributes", execution=execution, step_id=step.id, detail=refused
-                )
+                turn.record("bound_reached", reason="attributes", execution=execution, step_id=step.id, detail=refused)
             return _complete(turn, place, "done", step.next_steps)
         case _:
             assert_never(step.step)

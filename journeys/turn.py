@@ -11,7 +11,7 @@ from journeys.scene import Scene
 from schemas.customer import Customer, Execution
 from schemas.decisions import Decision, Effect, Kind, Send
 from schemas.events import Json
-from schemas.identity import decision_id
+from schemas.identity import decision_id, decision_series
 from schemas.instants import Millis, format_instant
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -33,6 +33,8 @@ class Turn(Struct, kw_only=True):
     state_hash: str | None = None
     at: str = ""
     """`now` as text, once it is needed."""
+    series: str = ""
+    """What the ids of this turn's decisions have in common, once it is needed."""
 
     def record(
         self,
@@ -49,6 +51,7 @@ class Turn(Struct, kw_only=True):
         if self.state_hash is None:
             self.state_hash = blake2b(_encoder.encode(self.customer), digest_size=8).hexdigest()
             self.at = format_instant(self.now)
+            self.series = decision_series(self.customer.customer_id, self.now, self.cause)
         if self.scene.warnings:
             detail = {**(detail or {}), "warnings": list(self.scene.warnings)}
             self.scene.warnings.clear()
@@ -57,7 +60,7 @@ class Turn(Struct, kw_only=True):
             workflow_id, version = execution.workflow_id, execution.version
         self.effects.append(
             Decision(
-                decision_id=decision_id(self.customer.customer_id, self.now, self.cause, len(self.effects)),
+                decision_id=decision_id(self.series, len(self.effects)),
                 customer_id=self.customer.customer_id,
                 at=self.at,
                 kind=kind,

@@ -16,9 +16,14 @@ def send_id(execution: str, step_id: str, visit: int, channel: str) -> str:
     return "s" + _digest(execution, step_id, str(visit), channel)
 
 
-def decision_id(customer_id: str, at: int, cause: str, position: int) -> str:
-    """Return the id of the `position`-th decision that `cause` led to at the instant `at`."""
-    return "d" + _digest(customer_id, str(at), cause, str(position))
+def decision_series(customer_id: str, at: int, cause: str) -> str:
+    """Return what the ids of all decisions have in common that `cause` led to at the instant `at`."""
+    return "d" + _digest(customer_id, str(at), cause)
+
+
+def decision_id(series: str, position: int) -> str:
+    """Return the id of the `position`-th decision of a series."""
+    return f"{series}{position:x}"
 
 
 def event_hash(event_id: str) -> int:

@@ -31,6 +31,7 @@ _SOURCE: Final = struct.Struct(">16sHqH")
 _ORIGIN_BYTES: Final = 18
 _NUMBER: Final = struct.Struct(">q")
 _PLACE: Final = struct.Struct(">I")
+PLACE_BYTES: Final = _PLACE.size
 
 
 class Source(Struct, frozen=True, order=True):
@@ -112,12 +113,6 @@ def unpack_number(packed: bytes) -> int:
 def pack_place(place: int) -> bytes:
     """Pack the place of a record among those of one decision."""
     return _PLACE.pack(place)
-
-
-def unpack_place(packed: bytes) -> int:
-    """Unpack a place."""
-    place: int = _PLACE.unpack(packed)[0]
-    return place
 
 
 def header(headers: Headers, name: str) -> bytes | None:
