@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka import Message as KafkaMessage
+from confluent_kafka import KafkaException, Producer
 from msgspec import Struct
 
 from journeys.catalogue import RULES_VERSION, Catalogue, compile_catalogue
@@ -22,9 +21,12 @@ from schemas.instants import Millis
 from schemas.log import CatalogueMark, encode_mark
 from schemas.topics import CUSTOMER_LOG, DEFINITIONS
 from streams.connection import Connection, confluent_settings
+from streams.reading import read_to_end
 from streams.topics import partition_counts
 
 APPLY_ID: Final = "tidings-apply"
+LARGEST_BYTES: Final = 8 * 1024 * 1024
+"""Of a version; what the topic takes."""
 _PATIENCE_S: Final = 30.0
 
 ReadDefinitions = Callable[[list[Json]], Definitions]
@@ -62,7 +64,13 @@ def publish_catalogue(connection: Connection, prefix: str, documents: list[Json]
     log = prefix + CUSTOMER_LOG
     partitions = partition_counts(connection, [log])[log]
     producer = Producer(
-        confluent_settings(connection) | {"transactional.id": prefix + APPLY_ID, "acks": "all", "log_level": 2}
+        confluent_settings(connection)
+        | {
+            "transactional.id": prefix + APPLY_ID,
+            "acks": "all",
+            "message.max.bytes": LARGEST_BYTES,
+            "log_level": 2,
+        }
     )
     try:
         producer.init_transactions(_PATIENCE_S)
@@ -104,36 +112,5 @@ class Catalogues:
         return self._compiled[number]
 
     def _read_topic(self) -> list[StoredCatalogue]:
-        consumer = Consumer(
-            confluent_settings(self._connection)
-            | {
-                "group.id": "unused",
-                "enable.auto.commit": False,
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-            }
-        )
-        try:
-            consumer.assign([TopicPartition(self._topic, 0, 0)])
-            return list(_read_to_end(consumer, self._topic))
-        finally:
-            consumer.close()
-
-
-def _read_to_end(consumer: Consumer, topic: str) -> list[StoredCatalogue]:
-    found: list[StoredCatalogue] = []
-    while True:
-        message: KafkaMessage | None = consumer.poll(_PATIENCE_S)
-        if message is None:
-            msg = f"{topic} can't be read: Kafka doesn't answer"
-            raise TidingsError(msg)
-        error = message.error()
-        if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 -- its public name
-            return found
-        if error is not None:
-            msg = f"{topic} can't be read: {error.str()}"
-            raise TidingsError(msg)
-        value = message.value()
-        if value is not None:
-            found.append(msgspec.json.decode(value, type=StoredCatalogue))
+        values = (message.value() for message in read_to_end(self._connection, [self._topic]))
+        return [msgspec.json.decode(value, type=StoredCatalogue) for value in values if value is not None]

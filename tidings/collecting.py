@@ -4,21 +4,14 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Final, cast
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka import Message as KafkaMessage
 
-from schemas.errors import TidingsError
 from schemas.log import PLACE_BYTES, POSITION, SEQUENCE, Headers, header, pack_number, pack_place, unpack_number
 from schemas.topics import DEAD_LETTERS, DECISIONS, SEND_TOPICS
-from streams.connection import Connection, confluent_settings
-from streams.topics import end_offsets
-from tidings.clock import monotonic_s
+from streams.connection import Connection
+from streams.reading import read_to_end
 from tidings.records import dead_letter_record, decision_record, send_record
 from tidings.tally import Tally
-
-_PATIENCE_S: Final = 30.0
-_POLL_MESSAGES: Final = 5_000
-_POLL_S: Final = 0.1
 
 _ORDER: Final = struct.Struct(">QB8s")
 _SHIFT: Final = 2**63
@@ -43,7 +36,7 @@ def collect(
     dead_lines: set[bytes] = set()
     dead_letters, decisions = prefix + DEAD_LETTERS, prefix + DECISIONS
     topics = [prefix + name for name in SEND_TOPICS] + [decisions, dead_letters]
-    for message in _read(connection, topics, progress):
+    for message in read_to_end(connection, topics, progress):
         name, value, order = message.topic(), message.value() or b"", _order(message)
         if name == decisions:
             entries.append(order + decision_record(value))
@@ -88,47 +81,3 @@ def _headers(message: KafkaMessage) -> Headers:
 def _log_key(key: bytes) -> bytes:
     """Return the key that the customer has in the log, by which timers of one instant are ordered."""
     return key if key.startswith(b"a:") else b"c:" + key
-
-
-def _read(connection: Connection, topics: list[str], progress: Callable[[int, int], object]) -> Iterator[KafkaMessage]:
-    """Yield every record that is in the topics now, partition by partition as it comes."""
-    remaining = {
-        (topic, partition): end
-        for topic in topics
-        for partition, end in end_offsets(connection, topic).items()
-        if end > 0
-    }
-    total, read = sum(remaining.values()), 0
-    consumer = Consumer(
-        confluent_settings(connection)
-        | {
-            "group.id": "unused",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "enable.partition.eof": True,
-            "log_level": 2,
-        }
-    )
-    try:
-        consumer.assign([TopicPartition(topic, partition, 0) for topic, partition in remaining])
-        heard_at = monotonic_s()
-        while remaining:
-            messages = consumer.consume(_POLL_MESSAGES, _POLL_S)
-            heard_at = monotonic_s() if messages else heard_at
-            if monotonic_s() - heard_at > _PATIENCE_S:
-                msg = "the records can't be read back: Kafka doesn't answer"
-                raise TidingsError(msg)
-            read += len(messages)
-            progress(min(read, total), total)
-            for message in messages:
-                error = message.error()
-                if error is None:
-                    yield message
-                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 -- its public name
-                    remaining.pop((message.topic() or "", message.partition() or 0), None)
-                elif error.fatal():
-                    msg = f"the records can't be read back: {error.str()}"
-                    raise TidingsError(msg)
-        progress(total, total)
-    finally:
-        consumer.close()

@@ -40,7 +40,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     # The smallest that the cleaner takes for one thread; the default of 128 MB is half of our heap.
     "log.cleaner.dedupe.buffer.size": "4194304",
     # Runs and tests delete whole sets of topics; their files needn't lie about for a minute.
-    "log.segment.delete.delay.ms": "1000",
+    "log.segment.delete.delay.ms": "100",
     # After a kill -9 the node waits out its predecessor's session: 9 s by default.
     "broker.session.timeout.ms": "3000",
     "broker.heartbeat.interval.ms": "500",
