@@ -124,7 +124,7 @@ class CustomerFold:
     def _switch(self, mark: CatalogueMark) -> None:
         current = self._engine.catalogue
         if current is None or mark.number > current.number:
-            self._engine.catalogue = self._upcoming.pop(mark.number)
+            self._engine.switch(self._upcoming.pop(mark.number))
 
     def _end_time(self, record: Record, outputs: list[Output]) -> Iterator[Commit]:
         """Fire everything due up to the mark, in bounded commits; the position stays before the mark until then."""

@@ -6,7 +6,7 @@ the measure of what the rules alone cost without a state that is stored, records
 
 from bisect import bisect_right, insort
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 import msgspec
@@ -15,7 +15,7 @@ HOUR: Final = 3_600_000
 MINUTE: Final = 60_000
 DAY: Final = 24 * HOUR
 HALF_LIFE: Final = 14 * DAY
-SILENCE: Final = 432 * HOUR
+SILENCE: Final = 468 * HOUR
 LONGEST_MEMORY: Final = 8 * DAY
 """Longer than any window of the job and any delay of its traffic."""
 SCORES: Final = {
@@ -51,6 +51,14 @@ class Start(NamedTuple):
     """None when a silence led to it."""
 
 
+class Properties(msgspec.Struct):
+    """The properties that the rules look at."""
+
+    price: float = 0.0
+    total: float = 0.0
+    category: str = ""
+
+
 class Seen(msgspec.Struct):
     """An event as the reference reads it."""
 
@@ -58,7 +66,7 @@ class Seen(msgspec.Struct):
     type: str
     occurred_at: int
     customer_id: str
-    properties: msgspec.Raw = msgspec.Raw(b"{}")
+    properties: Properties
 
 
 class Person:
@@ -79,7 +87,6 @@ class Person:
 
 
 _decode: Final = msgspec.json.Decoder(Seen).decode
-_properties: Final = msgspec.json.Decoder(dict[str, object]).decode
 
 
 class Reference:
@@ -98,7 +105,9 @@ class Reference:
             return
         person.seen.add(event.event_id)
         _remember(person, event)
-        for workflow in _fired(person, event, now):
+        for workflow, fires in RULES.get(event.type, ()):
+            if not fires(person, event, now):
+                continue
             last = person.started.get(workflow)
             if last is None or now - last >= COOLDOWN[workflow]:
                 person.started[workflow] = now
@@ -119,7 +128,7 @@ class Reference:
 def expected(arrivals: Iterable[tuple[int, bytes]]) -> tuple[Counter[Start], int]:
     """Return the messages that the traffic has to lead to, and the instant at which it ends."""
     reference, now = Reference(), 0
-    for line, (now, value) in enumerate(arrivals, start=1):  # noqa: B007 -- the last one is the end
+    for line, (now, value) in enumerate(arrivals, start=1):
         reference.take(_decode(value), now, line)
     reference.end(now)
     return Counter(reference.starts), now
@@ -149,46 +158,13 @@ def _remember(person: Person, event: Seen) -> None:
             person.score += weight * 0.5 ** ((person.score_at - at) / HALF_LIFE)
 
 
-def _fired(person: Person, event: Seen, now: int) -> list[str]:
-    fired = []
-    match event.type:
-        case "order_completed":
-            if _within(person, "product_viewed", 24 * HOUR, now) >= 3:
-                fired.append("viewed-then-bought")
-        case "product_added":
-            if _properties(event.properties)["price"] >= 180 and _within(person, "search_performed", HOUR, now):  # type: ignore[operator]
-                fired.append("searched-then-added")
-            if _reaches(person.windows["full-cart"], event.occurred_at, 60 * MINUTE, 3):
-                fired.append("full-cart")
-        case "checkout_started":
-            if _properties(event.properties)["total"] >= 240 and not _within(person, "order_completed", 168 * HOUR, now):  # type: ignore[operator]
-                fired.append("checkout-without-order")
-        case "payment_failed":
-            if _within(person, "payment_failed", HOUR, now) >= 2:
-                fired.append("payment-fails-again")
-        case "page_viewed":
-            if _reaches(person.windows["many-pages"], event.occurred_at, 60 * MINUTE, 12):
-                fired.append("many-pages")
-            if 40 <= _score(person, now) <= 44:
-                fired.append("warm")
-        case "product_viewed":
-            records = _properties(event.properties)["category"] == "records"
-            if records and _reaches(person.windows["many-records"], event.occurred_at, 30 * MINUTE, 4):
-                fired.append("many-records")
-            if 80 <= _score(person, now) <= 84:
-                fired.append("hot")
-        case "search_performed":
-            if _reaches(person.windows["lost-in-search"], event.occurred_at, 20 * MINUTE, 4):
-                fired.append("lost-in-search")
-    return fired
-
-
 def _within(person: Person, event_type: str, window: int, now: int) -> int:
     return sum(now - at <= window for at in person.times[event_type])
 
 
-def _reaches(times: list[int], at: int, window: int, wanted: int) -> bool:
-    """Insert an instant; tell whether it raised a window that ends with it or a later one to the wanted number."""
+def _reaches(person: Person, workflow: str, at: int, window: int, wanted: int) -> bool:
+    """Count an event; tell whether it raised a window that ends with it or a later one to the wanted number."""
+    times = person.windows[workflow]
     insort(times, at)
     ends = [end for end in times if at <= end < at + window]
     raised = any(bisect_right(times, end) - bisect_right(times, end - window) == wanted for end in ends)
@@ -200,5 +176,55 @@ def _reaches(times: list[int], at: int, window: int, wanted: int) -> bool:
 def _score(person: Person, now: int) -> float:
     if person.score_at is None:
         return 0.0
-    age = max(0, now - person.score_at)
-    return min(100.0, round(person.score * 0.5 ** (age / HALF_LIFE), 6))
+    halvings = max(0, now - person.score_at) / HALF_LIFE
+    return min(100.0, round(person.score * float(0.5**halvings), 6))
+
+
+Rule = Callable[[Person, Seen, int], bool]
+
+RULES: Final[dict[str, tuple[tuple[str, Rule], ...]]] = {
+    "order_completed": (
+        ("viewed-then-bought", lambda person, _, now: _within(person, "product_viewed", 24 * HOUR, now) >= 5),
+    ),
+    "product_added": (
+        (
+            "searched-then-added",
+            lambda person, event, now: (
+                event.properties.price >= 190 and _within(person, "search_performed", HOUR, now) >= 1
+            ),
+        ),
+        ("full-cart", lambda person, event, _: _reaches(person, "full-cart", event.occurred_at, 60 * MINUTE, 4)),
+    ),
+    "checkout_started": (
+        (
+            "checkout-without-order",
+            lambda person, event, now: (
+                event.properties.total >= 275 and not _within(person, "order_completed", 168 * HOUR, now)
+            ),
+        ),
+    ),
+    "payment_failed": (
+        ("payment-fails-again", lambda person, _, now: _within(person, "payment_failed", HOUR, now) >= 2),
+    ),
+    "page_viewed": (
+        ("many-pages", lambda person, event, _: _reaches(person, "many-pages", event.occurred_at, 60 * MINUTE, 12)),
+        ("warm", lambda person, _, now: 60 <= _score(person, now) <= 63),
+    ),
+    "product_viewed": (
+        (
+            "many-records",
+            lambda person, event, _: (
+                event.properties.category == "records"
+                and _reaches(person, "many-records", event.occurred_at, 30 * MINUTE, 5)
+            ),
+        ),
+        ("hot", lambda person, _, now: 90 <= _score(person, now) <= 93),
+    ),
+    "search_performed": (
+        (
+            "lost-in-search",
+            lambda person, event, _: _reaches(person, "lost-in-search", event.occurred_at, 20 * MINUTE, 5),
+        ),
+    ),
+}
+"""By event type: the workflows that it can start, and when it does."""

@@ -31,16 +31,22 @@ def report(measured: Measured, where: str) -> str:
         _ratio("Tidings to record by record", rounds, lambda each: each.raw),
         _ratio("Tidings to large batches", rounds, lambda each: each.batches),
     ]
-    lines = [
+    job = (
         f"Trigger job: {measured.events:,} events of {measured.event_bytes} bytes, {measured.customers:,} customers,"
-        f" 4 partitions; {measured.messages:,} messages and {measured.decisions:,} decisions came out.",
+        f" 4 partitions; {measured.messages:,} messages and {measured.decisions:,} decisions came out."
+    )
+    memory = (
+        f"Rules alone, in memory: {_us(alone.rules)} an event; the plain reference on the same events"
+        f" {_us(alone.reference)}."
+    )
+    lines = [
+        job,
         "",
         f"| {'':33} | events/s, median | lowest to highest  | CPU per event |",
         f"|{'-' * 35}|-----------------:|-------------------:|--------------:|",
         *(f"| {name:33} | {median:>16} | {spread:>18} | {used:>13} |" for name, median, spread, used in rows),
         "",
-        f"Rules alone, in memory: {_us(alone.rules)} an event; the plain reference on the same events"
-        f" {_us(alone.reference)}.",
+        memory,
         f"Output: OK, all {len(rounds)} laps gave the reference's messages, none doubled, none missing.",
         f"Machine: {where}. Other machines, other figures: compare the ratios.",
     ]

@@ -18,7 +18,7 @@ from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
 from schemas.log import encode_event
 
 SEED: Final = 20_261_122
-CUSTOMERS: Final = 24_000
+CUSTOMERS: Final = 21_000
 DAYS: Final = 21
 BEGIN: Final[Millis] = 1_767_225_600_000
 """2026-01-01."""
@@ -99,9 +99,7 @@ def _visit(chance: random.Random, number: int, start: Millis, *, first: bool) ->
             return
 
 
-def _event(  # noqa: PLR0913 -- what an event is made of
-    chance: random.Random, number: int, type_: str, at: Millis, session: str, interest: str
-) -> Event:
+def _event(chance: random.Random, number: int, type_: str, at: Millis, session: str, interest: str) -> Event:
     stream: Stream = "engagement" if type_.startswith("email_") else "behavioral"
     return Event(
         event_id=f"{chance.getrandbits(64):016x}",
@@ -123,7 +121,8 @@ def _properties(chance: random.Random, number: int, type_: str, interest: str) -
         case "product_viewed" | "product_added":
             category = interest if chance.random() < 0.7 else chance.choice(_CATEGORIES)
             price = chance.randrange(500, 20_000) / 100
-            return {"product_id": f"p{chance.randrange(5_000)}", "category": category, "price": price, "currency": "EUR"}
+            product = f"p{chance.randrange(5_000)}"
+            return {"product_id": product, "category": category, "price": price, "currency": "EUR"}
         case "checkout_started" | "order_completed" | "payment_failed":
             total = chance.randrange(1_000, 30_000) / 100
             return {"order_id": f"o{chance.getrandbits(32)}", "total": total, "currency": "EUR", "items": 2}
@@ -132,4 +131,5 @@ def _properties(chance: random.Random, number: int, type_: str, interest: str) -
         case "email_opened":
             return {"send_id": f"s{chance.getrandbits(96):024x}", "client": "webmail"}
         case _:
-            return {"path": f"/{interest}/{chance.randrange(900)}", "referrer": "https://search.example/", "width": 1440}
+            path = f"/{interest}/{chance.randrange(900)}"
+            return {"path": path, "referrer": "https://search.example/", "width": 1440}

@@ -4,6 +4,7 @@ The machine's mood changes from minute to minute and is the same for neighbours:
 is the median of the ratios. CPU per event tells the same with less noise.
 """
 
+import shutil
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from bench.memory import Alone
 from bench.outcome import count_decisions, sent
 from bench.reference import Start, expected
 from bench.traffic import read_traffic, traffic
-from schemas.events import Json, customer_key
+from schemas.events import customer_key
 from schemas.log import decode_event
 from schemas.topics import CUSTOMER_LOG, topics
 from streams.connection import Connection
@@ -128,14 +129,23 @@ def _fold(connection: Connection, log_prefix: str, prefix: str, events: int, cac
     folder = cache / "laps" / prefix.rstrip(".")
     lap_file, log_file = folder / "lap.json", folder / "worker.log"
     folder.mkdir(parents=True)
-    argv = [sys.executable, "-m", "bench.worker", connection.bootstrap_servers, log_prefix, prefix, folder / "data"]
-    with log_file.open("wb") as log, subprocess.Popen([*argv, lap_file], stdout=log, stderr=log) as worker:  # noqa: S603
+    argv = [
+        sys.executable,
+        "-m",
+        "bench.worker",
+        connection.bootstrap_servers,
+        log_prefix,
+        prefix,
+        str(folder / "data"),
+    ]
+    with log_file.open("wb") as log, subprocess.Popen([*argv, str(lap_file)], stdout=log, stderr=log) as worker:  # noqa: S603
         try:
             _await_end(connection, prefix, log_prefix + CUSTOMER_LOG, worker, log_file)
         finally:
             worker.terminate()
             worker.wait(STOP_S)
     lap = msgspec.json.decode(lap_file.read_bytes(), type=Lap)
+    shutil.rmtree(folder)
     return Lap(wall_s=lap.wall_s, cpu_s=lap.cpu_s, events=events)
 
 

@@ -55,8 +55,8 @@ def _watch(marks: _Marks) -> None:
         if changes:
             marks.end = Moment.now()
 
-    BatchConsumer.open = noted_open  # type: ignore[method-assign]
-    PartitionTransactions.commit = noted_commit  # type: ignore[method-assign]
+    BatchConsumer.open = noted_open  # type: ignore[method-assign,assignment]
+    PartitionTransactions.commit = noted_commit  # type: ignore[method-assign,assignment]
 
 
 def fold_log(connection: Connection, log_prefix: str, prefix: str, folder: Path) -> None:

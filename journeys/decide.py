@@ -86,26 +86,28 @@ def _decide_event(customer: Customer, event: Event, catalogue: Catalogue, now: M
     if _seen_before(customer, event.event_id, now):
         return []
     customer.now = now
-    profile.clamp(event, now)
+    if event.occurred_at > now:
+        profile.clamp(event, now)
     scene = Scene(customer=customer, now=now, half_life_ms=catalogue.half_life_ms, event=event)
     turn = Turn(customer=customer, catalogue=catalogue, now=now, cause=event.event_id, scene=scene)
-    if _is_machine(event, scene):
+    # Calls that seldom have something to do are guarded where they stand: a call costs more than most rules.
+    if b'"machine"' in bytes(event.properties) and _is_machine(event, scene):
         return turn.effects
-    plan = catalogue.plan(event.type)
+    plan = catalogue.plans.get(event.type, catalogue.unnamed)
     _learn(turn, event, plan)
     if customer.executions:
         _move_executions(turn, event)
     for trigger in plan.triggers:
-        if _fires(turn, trigger, event):
+        if trigger.where is not None and not _matches(turn, trigger, event):
+            continue
+        if not trigger.wanted or _reaches(customer, trigger, event):
             _fire(turn, trigger, event, confidence=1.0)
     return turn.effects
 
 
 def _is_machine(event: Event, scene: Scene) -> bool:
     """Tell whether a machine made the event; what the CRM says about a customer is no activity of anybody."""
-    if b'"machine"' not in bytes(event.properties) or event.type in CRM_TYPES:
-        return False
-    return profile.is_machine(scene.event_properties())
+    return event.type not in CRM_TYPES and profile.is_machine(scene.event_properties())
 
 
 def _seen_before(customer: Customer, event_id: str, now: Millis) -> bool:
@@ -138,7 +140,8 @@ def _learn(turn: Turn, event: Event, plan: Plan) -> None:
     elif event.stream == "engagement":
         channel = profile.update_consent(customer, event, scene.event_properties())
         changed = [] if channel is None else [f"contacts.{channel}"]
-    changed += _learn_addresses(customer, event, scene)
+    if customer.email is None or customer.phone is None:
+        changed += _learn_addresses(customer, event, scene)
     if changed:
         turn.record("profile_changed", detail={"changed": list(changed), "event_id": event.event_id})
     if plan.clauses:
@@ -147,8 +150,6 @@ def _learn(turn: Turn, event: Event, plan: Plan) -> None:
 
 def _learn_addresses(customer: Customer, event: Event, scene: Scene) -> list[str]:
     """Take addresses that aren't known yet from any event; most hold none, and needn't be decoded to see that."""
-    if customer.email is not None and customer.phone is not None:
-        return []
     if event.type == "customer_updated":
         # It has had its say, which may have been to remove an address.
         return []
@@ -200,12 +201,8 @@ def _move_executions(turn: Turn, event: Event) -> None:
                 take_event(turn, execution, visit, event, encoded)
 
 
-def _fires(turn: Turn, trigger: CompiledTrigger, event: Event) -> bool:
-    if trigger.where is not None and not _matches(turn, trigger, event):
-        return False
-    if not trigger.wanted:
-        return True
-    windows = turn.customer.windows
+def _reaches(customer: Customer, trigger: CompiledTrigger, event: Event) -> bool:
+    windows = customer.windows
     instants = windows.get(trigger.key)
     if instants is None:
         instants = windows[trigger.key] = []

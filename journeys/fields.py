@@ -108,18 +108,24 @@ def _compile_bare(name: str) -> Field:
     computed = COMPUTED.get(name)
     if computed is None:
         return lambda scene: scene.customer.attributes.get(name, MISSING)
+    if name == "engagement_score":
+        return _read_score
     otherwise = computed
-    is_score = name == "engagement_score"
 
     def read(scene: Scene) -> Value:
         attribute = scene.customer.attributes.get(name)
-        if attribute is None:
-            return otherwise(scene)
-        if is_score:
-            scene.warn(OVERRIDE)
-        return attribute
+        return otherwise(scene) if attribute is None else attribute
 
     return read
+
+
+def _read_score(scene: Scene) -> Value:
+    customer = scene.customer
+    attribute = customer.attributes.get("engagement_score")
+    if attribute is None:
+        return score(customer, scene.now, scene.half_life_ms)
+    scene.warn(OVERRIDE)
+    return attribute
 
 
 def _compile_walk(path: str) -> Callable[[dict[str, Json]], Value]:

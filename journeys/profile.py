@@ -56,11 +56,24 @@ def observe(customer: Customer, event: Event, weight: float, half_life_ms: float
     at = event.occurred_at
     if customer.first_seen is None or at < customer.first_seen:
         customer.first_seen = at
-    within_bound = _count(customer, event.type, at)
-    _recall(customer, at, event.type)
+    counts, counted = customer.counts, event.type
+    within_bound = counted in counts or len(counts) < MAX_COUNTED_TYPES
+    if not within_bound:
+        counted = OTHER_TYPES
+    counts[counted] = counts.get(counted, 0) + 1
+    if at > customer.last.get(counted, at - 1):
+        customer.last[counted] = at
+    recent = customer.recent
+    if not recent or at >= recent[-1][0]:
+        recent.append((at, event.type))
+    else:
+        insort(recent, (at, event.type), key=lambda entry: entry[0])
+    if len(recent) > RECENT_EVENTS:
+        del recent[0]
     engaged = event.type in ENGAGED
-    if event.stream == "behavioral" or engaged:
-        _mark_activity(customer, at, now)
+    if (event.stream == "behavioral" or engaged) and (customer.last_activity is None or at > customer.last_activity):
+        customer.last_activity = at
+        customer.activity_seen_at = now
     if engaged and (customer.last_engagement is None or at > customer.last_engagement):
         customer.last_engagement = at
     if weight:
@@ -68,32 +81,6 @@ def observe(customer: Customer, event: Event, weight: float, half_life_ms: float
     if event.stream == "behavioral":
         _advance_session(customer, event)
     return within_bound
-
-
-def _count(customer: Customer, event_type: str, at: Millis) -> bool:
-    counts = customer.counts
-    within_bound = event_type in counts or len(counts) < MAX_COUNTED_TYPES
-    counted = event_type if within_bound else OTHER_TYPES
-    counts[counted] = counts.get(counted, 0) + 1
-    if at > customer.last.get(counted, at - 1):
-        customer.last[counted] = at
-    return within_bound
-
-
-def _recall(customer: Customer, at: Millis, event_type: str) -> None:
-    recent = customer.recent
-    if not recent or at >= recent[-1][0]:
-        recent.append((at, event_type))
-    else:
-        insort(recent, (at, event_type), key=lambda entry: entry[0])
-    if len(recent) > RECENT_EVENTS:
-        del recent[0]
-
-
-def _mark_activity(customer: Customer, at: Millis, now: Millis) -> None:
-    if customer.last_activity is None or at > customer.last_activity:
-        customer.last_activity = at
-        customer.activity_seen_at = now
 
 
 def _advance_session(customer: Customer, event: Event) -> None:

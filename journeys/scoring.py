@@ -67,7 +67,7 @@ def add(
     if at is None:
         return weight, occurred_at
     if occurred_at >= at:
-        return decayed(value, at, occurred_at, half_life_ms) + weight, occurred_at
+        return value * exp2((at - occurred_at) / half_life_ms) + weight, occurred_at
     return value + decayed(weight, occurred_at, at, half_life_ms), at
 
 
@@ -76,7 +76,7 @@ def score(customer: Customer, now: Millis, half_life_ms: float) -> float:
     at = customer.score_at
     if at is None:
         return 0.0
-    value = decayed(customer.score, at, now, half_life_ms)
+    value = customer.score if now <= at else customer.score * exp2((at - now) / half_life_ms)
     if value <= 0.0:
         return 0.0
     return round(value, DIGITS) if value < HIGHEST_SCORE else HIGHEST_SCORE

@@ -111,11 +111,14 @@ def _blocked(customer: Customer, channel: Channel, category: str, catalogue: Cat
     return None
 
 
+_NEVER_IN_ADDRESSES: Final = frozenset(' <>,;"()[]')
+
+
 @lru_cache(maxsize=4_096)
 def is_possible_address(address: str) -> bool:
     """Tell whether an e-mail address has a possible syntax at all: one @, two sides, no white space or controls."""
     name, at, domain = address.rpartition("@")
-    sound = all(character.isprintable() and character not in ' <>,;"()[]' for character in address)
+    sound = address.isprintable() and _NEVER_IN_ADDRESSES.isdisjoint(address)
     return bool(at and name and sound and "@" not in name and len(address) <= LONGEST_ADDRESS) and _is_domain(domain)
 
 

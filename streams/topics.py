@@ -25,6 +25,12 @@ PASSING = {
     KafkaError._TRANSPORT,
 }
 """What brokers answer for a moment about a topic just created, or a leader that moves."""
+COORDINATOR_PASSING = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
+"""What brokers answer for a moment about a group, after their start or when its coordinator moves."""
 
 
 class TopicsDiffer(TidingsError):
@@ -195,11 +201,18 @@ def committed_offsets(connection: Connection, group: str, topic: str) -> dict[in
         confluent_kafka.KafkaException: the group's coordinator can't be reached.
     """
     asked = [TopicPartition(topic, partition) for partition in _partitions_of(admin_client(connection), topic)]
-    found = _member(connection, group).committed(asked, timeout=ANSWER_S)
-    for tp in found:
-        if tp.error is not None:
-            raise KafkaException(tp.error)
-    return {tp.partition: tp.offset for tp in found if tp.offset >= 0}
+    for _ in _looks():
+        try:
+            found = _member(connection, group).committed(asked, timeout=ANSWER_S)
+        except KafkaException as error:
+            if error.args[0].code() not in COORDINATOR_PASSING:
+                raise
+            continue
+        for tp in found:
+            if tp.error is not None:
+                raise KafkaException(tp.error)
+        return {tp.partition: tp.offset for tp in found if tp.offset >= 0}
+    raise KafkaException(KafkaError(KafkaError.COORDINATOR_NOT_AVAILABLE, f"group {group} has no coordinator"))
 
 
 @lru_cache(maxsize=8)

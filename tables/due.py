@@ -22,6 +22,10 @@ class DueIndex:
         """Count the customers that have a deadline."""
         return len(self._deadlines)
 
+    def deadline(self, key: bytes) -> Millis | None:
+        """Return a customer's deadline; None if she has none."""
+        return self._deadlines.get(key)
+
     def set(self, key: bytes, deadline: Millis | None) -> None:
         """Note a customer's deadline; None removes it."""
         if deadline is None:

@@ -3,6 +3,7 @@
 import sys
 
 import typer
+from confluent_kafka import KafkaException
 
 from schemas.errors import TidingsError
 from tidings.commands import kafka
@@ -32,6 +33,9 @@ def main() -> None:
         app()
     except TidingsError as error:
         typer.echo(f"tidings: {error}", err=True)
+        sys.exit(1)
+    except KafkaException as error:
+        typer.echo(f"tidings: Kafka refused or doesn't answer: {error.args[0].str()}", err=True)
         sys.exit(1)
 
 

@@ -1,4 +1,4 @@
-"""A stranger who publishes: nothing but confluent-kafka, its own partitioner, and the two headers that files need."""
+"""A stranger who publishes: nothing but confluent-kafka, a random partitioner, and the two headers that files need."""
 
 from collections.abc import Callable, Iterable
 
@@ -18,13 +18,13 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     headers: Headers = []
 
 
-def publish(bootstrap: str, records: Iterable[Published], partitioner: str = "random") -> list[tuple[str, int, int]]:
+def publish(bootstrap: str, records: Iterable[Published]) -> list[tuple[str, int, int]]:
     """Publish the records in order, and return where each is: topic, partition, offset."""
     # A random partitioner changes its mind only when it isn't made to stick to a partition.
     producer = Producer(
         {
             "bootstrap.servers": bootstrap,
-            "partitioner": partitioner,
+            "partitioner": "random",
             "sticky.partitioning.linger.ms": 0,
             "enable.idempotence": True,
             "message.max.bytes": 4 * 1024 * 1024,

@@ -8,8 +8,9 @@ topics, JSON values, and the headers `sequence` (8 bytes) and `position` (4 byte
 
 import json
 import sys
+from collections.abc import Iterator
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 SENDS = ("email-sends", "sms-sends", "push-sends", "social-sends")
 
@@ -18,20 +19,20 @@ def main(bootstrap: str, prefix: str) -> None:
     """Print every committed record: sends and decisions as often as they are there, a line's dead letter once."""
     found, letters = [], {}
     for message in messages(bootstrap, [prefix + name for name in (*SENDS, "decisions", "dead-letters")]):
-        headers = dict(message.headers() or [])
+        headers = {name: value for name, value in dict(message.headers() or []).items() if isinstance(value, bytes)}
         at, sequence = message.timestamp()[1], headers.get("sequence")
-        key = (message.key() or b"").decode()
+        key, value = (message.key() or b"").decode(), message.value() or b""
         # A timer's records come before those of events, in the order of the customers' keys in the log.
         cause = (True, int.from_bytes(sequence, "big"), b"") if sequence else (False, 0, log_key(key))
         order = (at, *cause, int.from_bytes(headers.get("position", b""), "big"))
-        match message.topic().removeprefix(prefix):
+        match (message.topic() or "").removeprefix(prefix):
             case "dead-letters":
                 words = {name: headers[name].decode() for name in ("error_class", "reason")}
                 letters[order] = {"record": "dead_letter", "line": cause[1], **words}
             case "decisions":
-                found.append((order, {"record": "decision", **json.loads(message.value())}))
+                found.append((order, {"record": "decision", **json.loads(value)}))
             case topic:
-                send = {"record": "send", **json.loads(message.value())}
+                send = {"record": "send", **json.loads(value)}
                 assert (send["send_id"].encode(), send["customer_id"]) == (headers["send_id"], key)
                 assert topic == f"{send['channel']}-sends"
                 found.append((order, send))
@@ -44,7 +45,7 @@ def log_key(key: str) -> bytes:
     return (key if key.startswith("a:") else f"c:{key}").encode()
 
 
-def messages(bootstrap, topics):  # noqa: ANN001, ANN201 -- plain Python
+def messages(bootstrap: str, topics: list[str]) -> Iterator[Message]:
     """Yield every committed message that the topics hold."""
     consumer = Consumer(
         {
@@ -61,12 +62,13 @@ def messages(bootstrap, topics):  # noqa: ANN001, ANN201 -- plain Python
     consumer.assign([TopicPartition(topic, partition, 0) for topic, partition in left])
     while left:
         for message in consumer.consume(5_000, timeout=0.2):
-            if message.error() is None:
+            error = message.error()
+            if error is None:
                 yield message
-            elif message.error().code() == KafkaError._PARTITION_EOF:
+            elif error.code() == KafkaError._PARTITION_EOF:
                 left.discard((message.topic(), message.partition()))
             else:
-                sys.exit(message.error().str())
+                sys.exit(error.str())
     consumer.close()
 
 

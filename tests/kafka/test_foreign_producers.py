@@ -82,8 +82,7 @@ def processes(kafka: KafkaUnderTest, prefix: str, tmp_path: Path) -> Iterator[Pr
         yield Processes(kafka, prefix, tmp_path, supervisor)
 
 
-@pytest.mark.parametrize("partitioner", ["random", "murmur2_random"])
-def test_any_partitioner_gives_the_records_of_simulate(processes: Processes, tmp_path: Path, partitioner: str) -> None:
+def test_any_partitioner_gives_the_records_of_simulate(processes: Processes, tmp_path: Path) -> None:
     """However a producer spreads events over the public topics, what is decided is what `simulate` decides."""
     world = worlds.generated(tmp_path / "world")
     expected = [record for record in simulated(world, tmp_path) if record["record"] != "dead_letter"]
@@ -102,7 +101,7 @@ def test_any_partitioner_gives_the_records_of_simulate(processes: Processes, tmp
         for line in lines
         if line.problem is None or line.problem.error_class not in MISTAKES_OF_FILES
     ]
-    places = publish(processes.bootstrap, records, partitioner)
+    places = publish(processes.bootstrap, records)
     assert len({partition for topic, partition, _ in places if topic.endswith(PUBLIC[0])}) >= PARTITIONS
     processes.end_of_events(parse_instant(world.until))
     for command, name in (("ingest", "ingest"), ("worker", "worker-0"), ("worker", "worker-1")):

@@ -81,6 +81,7 @@ def record_file(output: Path | None) -> Iterator[BinaryIO]:
     except BrokenPipeError:
         # Whoever read standard output has seen enough; Python would complain once more when it closes it.
         sys.stdout = open("/dev/null", "w")  # noqa: SIM115, PTH123 -- stays open until the process ends
+        raise typer.Exit from None
     except OSError as error:
         msg = f"can't write the records to {output or 'standard output'}: {error.strerror}"
         raise TidingsError(msg) from None

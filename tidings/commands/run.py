@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from confluent_kafka import KafkaException
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -84,10 +85,11 @@ def plan_run(
     """Make the plan of a run, with processes that see the same Kafka as we do.
 
     Raises:
-        TidingsError: the prefix is in use.
+        TidingsError: the prefix is in use, or can't be one.
     """
-    refuse_taken_prefix(connection, prefix)
     own = {"KAFKA_BOOTSTRAP_SERVERS": connection.bootstrap_servers, "TIDINGS_TOPIC_PREFIX": prefix}
+    read_settings(own)
+    refuse_taken_prefix(connection, prefix)
     return RunPlan(
         connection=connection,
         prefix=prefix,
@@ -132,7 +134,11 @@ def progress_shown(console: Console) -> Iterator[Watcher]:
 def clean_up(console: Console, plan: RunPlan, *, keep: bool) -> None:
     """Delete the run's topics, or say what was kept."""
     if not keep:
-        remove_topics(plan)
+        try:
+            remove_topics(plan)
+        except KafkaException as error:
+            # Why the run ended matters more, and is told behind this.
+            console.print(f"The topics with the prefix {plan.prefix} are still there: {error.args[0].str()}")
         return
     console.print(f"Kept, at {plan.connection.bootstrap_servers}:", *topic_names(plan), sep="\n  ")
     console.print(f"Groups: {plan.prefix}ingest, {plan.prefix}worker. Logs: {plan.folder / 'log'}")

@@ -1,0 +1,189 @@
+"""What is wrong in arguments, files or the world is one clear sentence and an exit code, never a traceback."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tidings import cli
+
+WELCOME = Path(__file__).parents[3] / "examples" / "welcome"
+EVENTS = WELCOME / "events.ndjson"
+OF_WELCOME = ("--definitions", str(WELCOME), "--events", str(EVENTS))
+MIB = 1024 * 1024
+
+Say = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Say:
+    """Return a function that runs the program and returns exit code, output and errors."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TIDINGS_DATA_DIR", str(tmp_path / "nothing-here"))
+    for name in ("KAFKA_BOOTSTRAP_SERVERS", "TIDINGS_TOPIC_PREFIX"):
+        monkeypatch.delenv(name, raising=False)
+
+    def say(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["tidings", *words])
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        out, err = capsys.readouterr()
+        assert isinstance(code, int)
+        return code, out, err
+
+    return say
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--until", "2026-03-12T08:14:59.999Z"), "--until 2026-03-12T08:14:59.999Z lies before the last event"),
+        (("--until", "yesterday"), "--until: 'yesterday' isn't an RFC 3339 time"),
+        (("--until", "2026-04-01T00:00:00"), "--until: "),
+        (("--events", "/nowhere/events.ndjson"), "can't read the events in /nowhere/events.ndjson: No such file"),
+        (("--events", str(WELCOME)), "Is a directory"),
+        (("--definitions", "/nowhere"), "/nowhere"),
+        (("--definitions", str(EVENTS)), "events.ndjson"),
+        (("--output", "/nowhere/records"), "can't write the records to /nowhere/records: No such file or directory"),
+        (("--output", str(WELCOME)), "Is a directory"),
+        (("--output", "/dev/full"), "can't write the records to /dev/full: No space left on device"),
+    ],
+)
+def test_what_simulate_cannot_use_is_said_in_a_sentence(say: Say, words: tuple[str, ...], sentence: str) -> None:
+    """A wrong argument, a file that can't be read or written: exit code 1 and why."""
+    code, _, errors = say("simulate", *OF_WELCOME, *words)
+    assert code == 1
+    assert sentence in errors
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--partitions", "0"), ("--public-partitions", "x"), ("--workers", "0"), ("--max-jump", "0"), ("--nonsense",)],
+)
+def test_flags_that_cannot_be_are_wrong_usage(say: Say, words: tuple[str, ...]) -> None:
+    """A flag out of its range, or unknown, is exit code 2, and names the flag."""
+    code, _, errors = say("run", *OF_WELCOME, *words)
+    assert code == 2
+    assert words[0] in errors
+
+
+def test_without_any_kafka_a_worker_says_how_to_get_one(say: Say) -> None:
+    """Neither a local Kafka nor the name of another: exit code 1 and both ways out."""
+    code, _, errors = say("worker", "--clock", "log")
+    assert code == 1
+    assert "KAFKA_BOOTSTRAP_SERVERS" in errors
+    assert "tidings kafka start" in errors
+
+
+TEN_MISTAKES = {
+    "1-not-yaml.yaml": "name: [",
+    "2-unknown-kind.yaml": "kind: newsletter\nid: x",
+    "3-no-steps.yaml": "name: Empty\ntriggers: []",
+    "4-unknown-field.yaml": "kind: template\nid: t4\ncontent_template: x\ncolour: red",
+    "5-no-template.yaml": """
+id: w5
+name: Five
+triggers: [{type: behavioral, conditions: {event_type: signup}}]
+steps: [{id: a, type: email, configuration: {template_id: nowhere}, next_steps: []}]
+""",
+    "6-no-step.yaml": """
+id: w6
+name: Six
+triggers: [{type: behavioral, conditions: {event_type: signup}}]
+steps: [{id: a, type: wait, configuration: {type: fixed_time, duration_hours: 1}, next_steps: [nowhere]}]
+""",
+    "7-operator.yaml": """
+id: w7
+name: Seven
+triggers: [{type: behavioral, conditions: {event_type: signup, where: {field: plan, operator: resembles, value: x}}}]
+steps: [{id: a, type: wait, configuration: {type: fixed_time, duration_hours: 1}, next_steps: []}]
+""",
+    "8-zone.yaml": "kind: settings\ndefault_timezone: Mars/Olympus",
+    "9-time.yaml": """
+id: w9
+name: Nine
+triggers: [{type: behavioral, conditions: {event_type: signup}}]
+steps: [{id: a, type: wait, configuration: {type: until_time, target_time: "25:00"}, next_steps: []}]
+""",
+    "10-loop.yaml": """
+id: w10
+name: Ten
+triggers: [{type: behavioral, conditions: {event_type: signup}}]
+steps:
+  - {id: a, type: action, configuration: {type: add_to_segment, segment_id: s}, next_steps: [b]}
+  - {id: b, type: action, configuration: {type: remove_from_segment, segment_id: s}, next_steps: [a]}
+---
+kind: segment
+id: s
+""",
+}
+
+
+@pytest.mark.parametrize("command", ["validate", "simulate", "run"])
+def test_all_mistakes_of_a_folder_are_told_at_once(say: Say, tmp_path: Path, command: str) -> None:
+    """Ten files, each with a mistake of its own: ten files named, nothing run, exit code 1."""
+    folder = tmp_path / "definitions"
+    folder.mkdir()
+    for name, text in TEN_MISTAKES.items():
+        (folder / name).write_text(text)
+    words = [str(folder)] if command == "validate" else ["--definitions", str(folder), "--events", str(EVENTS)]
+    code, out, errors = say(command, *words)
+    assert code == 1
+    said = out + errors
+    assert re.search(r"\b10 problems in 10 files\.", said), said
+    assert all(name in said for name in TEN_MISTAKES)
+
+
+def test_lines_that_are_no_events_are_dead_letters_and_the_rest_goes_on(say: Say, tmp_path: Path) -> None:
+    """Rubbish of every kind in a file: one dead letter each, with the line's number, and all other lines count."""
+    event = {"event_id": "e", "type": "page_viewed", "occurred_at": "2026-03-02T09:00:00Z", "customer_id": "ada"}
+    bad = {
+        "unreadable": b'{"event_id": ',
+        "no_customer": _line(event, customer_id=None),
+        "bad_time": _line(event, occurred_at="2026-03-02T09:00:00"),
+        "too_large": _line(event, context={"x": "y" * MIB}),
+        "clock_jump": _line(event, occurred_at="2099-01-01T00:00:00Z"),
+        "not_text": b"\0" + _line(event),
+        "unknown_topic": _line(event, topic="orders"),
+        "invalid": _line(event, event_id=7),
+    }
+    more = [b"\xff\xfe" * 50, b"[]", _line(event, context={"x": "y" * 5 * MIB}), b"{" * 100_000]
+    lines = [
+        part
+        for number, line in enumerate([*bad.values(), *more])
+        for part in (_line(event, event_id=f"e{number}"), line)
+    ]
+    file, output = tmp_path / "events.ndjson", tmp_path / "records"
+    file.write_bytes(b"\n".join(lines) + b"\n\n")
+    code, _, errors = say("simulate", "--definitions", str(WELCOME), "--events", str(file), "--output", str(output))
+    assert code == 0, errors
+    assert f"{len(lines)} lines: {len(lines) // 2} events, {len(lines) // 2} dead letters" in errors
+    records = [msgspec.json.decode(line) for line in output.read_bytes().splitlines()]
+    letters = [record for record in records if record["record"] == "dead_letter"]
+    assert [letter["line"] for letter in letters] == list(range(2, len(lines) + 1, 2))
+    assert [letter["error_class"] for letter in letters][: len(bad)] == list(bad)
+    assert all(letter["reason"] for letter in letters)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    """`tidings simulate … | head -1` ends without a complaint."""
+    argv = [sys.executable, "-m", "tidings.cli", "simulate", *OF_WELCOME]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:  # noqa: S603
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        errors = process.stderr.read().decode()
+        assert process.wait(60) == 0, errors
+    assert "Traceback" not in errors
+    assert "Exception ignored" not in errors
+
+
+def _line(event: Mapping[str, object], **changed: object) -> bytes:
+    return msgspec.json.encode({**event, **changed})
