@@ -116,11 +116,8 @@ class Catalogue(Struct, kw_only=True, frozen=True):
     plans: dict[str, Plan]
     silences: tuple[CompiledTrigger, ...]
     unnamed: Plan = Plan()
+    """What an event of a type can do that `plans` doesn't name."""
     predecessors: Mapping[int, "Catalogue"] = {}
-
-    def plan(self, event_type: str) -> Plan:
-        """Return what an event of this type can do."""
-        return self.plans.get(event_type, self.unnamed)
 
     def workflow(self, workflow_id: str, version: int) -> CompiledWorkflow | None:
         """Return a workflow as it was in the version that an execution began with; None if that is not known."""

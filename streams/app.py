@@ -25,7 +25,7 @@ from streams.batches import Batch, BatchSchema
 from streams.calm import calm_libraries
 from streams.connection import Connection, faust_broker, faust_credentials
 from streams.draining import BatchConsumer, BatchTransport
-from streams.hard_stop import stop_hard
+from streams.hard_stop import leave, stop_hard
 from streams.progress import Progress
 from streams.tables import NoTables
 
@@ -167,6 +167,9 @@ async def _serve(make: Callable[[], tuple[faust.App, Desk]]) -> None:
     await stop.wait()
     watching.cancel()
     await _stop_cleanly(app, desk)
+    if not starting.done():
+        # Faust's own start swallows its cancellation and would be waited for.
+        leave()
 
 
 def _stop_if_failed(starting: asyncio.Future[None]) -> None:

@@ -1,6 +1,9 @@
 """The program `tidings`."""
 
+import signal
 import sys
+from types import FrameType
+from typing import Final
 
 import typer
 from confluent_kafka import KafkaException
@@ -12,6 +15,9 @@ from tidings.commands.processes import ingest, worker
 from tidings.commands.run import run_command
 from tidings.commands.simulate import simulate_command
 from tidings.commands.validate import validate
+
+_SIGNALLED: Final = 128
+"""Added to a signal's number, it is the exit code of a process that the signal ended, as shells have it."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,6 +35,7 @@ app.add_typer(kafka.app, name="kafka")
 
 def main() -> None:
     """Run the command line; what is wrong in the world or in the arguments is told without a traceback."""
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         app()
     except TidingsError as error:
@@ -37,6 +44,11 @@ def main() -> None:
     except KafkaException as error:
         typer.echo(f"tidings: Kafka refused or doesn't answer: {error.args[0].str()}", err=True)
         sys.exit(1)
+
+
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    """End as after an error, so that what a command has started is cleaned up; workers bring their own answer."""
+    sys.exit(_SIGNALLED + number)
 
 
 if __name__ == "__main__":

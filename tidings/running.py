@@ -5,6 +5,7 @@ Topics of its own under a prefix; one ingest and some workers as supervised proc
 final marks everywhere, the records are read back. Every step waits for a Kafka that went away, up to a limit.
 """
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -113,6 +114,11 @@ def remove_topics(plan: RunPlan) -> None:
     for deleted in groups.values():
         # A group that was never formed, or whose last member's session is still open, expires by itself.
         deleted.exception()
+
+
+def remove_folder(plan: RunPlan) -> None:
+    """Delete the run's logs and what its processes kept on disk; after a failure they are worth reading."""
+    shutil.rmtree(plan.folder, ignore_errors=True)
 
 
 def topic_names(plan: RunPlan) -> list[str]:

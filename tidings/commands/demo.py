@@ -26,7 +26,7 @@ from tidings.demo.report import Closing, Pace, show
 from tidings.demo.story import Story, lines_of, tell
 from tidings.demo.words import counted
 from tidings.event_file import DEFAULT_MAX_JUMP_DAYS
-from tidings.running import RunPlan, Watcher, fresh_prefix, run
+from tidings.running import RunPlan, Watcher, fresh_prefix, remove_folder, run
 from tidings.services.borrowed import borrow_kafka
 from tidings.services.kafka_files import CHECKOUT, kafka_data
 from tidings.settings import Settings, process_environment, read_settings
@@ -135,6 +135,8 @@ def _through_kafka(asked: _Demo, valid: ValidFolder, settings: Settings, status:
             pace.reading_s = monotonic_s() - reading_from
         finally:
             clean_up(status, plan, keep=asked.keep)
+        if not asked.keep:
+            remove_folder(plan)
     story = _story(asked, findings, valid.definitions)
     return findings, Closing(
         tally=tally, pace=pace, workers=asked.workers, partitions=asked.partitions,

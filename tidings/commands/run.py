@@ -26,7 +26,16 @@ from tidings.commands.options import (
     record_file,
 )
 from tidings.event_file import DEFAULT_MAX_JUMP_DAYS
-from tidings.running import RunPlan, Watcher, fresh_prefix, refuse_taken_prefix, remove_topics, run, topic_names
+from tidings.running import (
+    RunPlan,
+    Watcher,
+    fresh_prefix,
+    refuse_taken_prefix,
+    remove_folder,
+    remove_topics,
+    run,
+    topic_names,
+)
 from tidings.services.borrowed import borrow_kafka
 from tidings.services.kafka_files import kafka_data
 from tidings.services.reach import require_kafka
@@ -75,6 +84,8 @@ def run_command(
                 file.write(record)
         finally:
             clean_up(console, plan, keep=keep)
+        if not keep:
+            remove_folder(plan)
     console.print(tally.in_words())
 
 
