@@ -103,7 +103,8 @@ class Sources:
         Returns False when a rebalance has already given the partitions to somebody else; then what was done
         is done again there.
         """
-        return await self._consumer.thread.commit_positions(positions)
+        # Kafka takes no commit of nothing, and an ingest that read nothing has none to make.
+        return await self._consumer.thread.commit_positions(positions) if positions else True
 
     def put(self, batch: Batch) -> None:
         """Take a batch from the app.

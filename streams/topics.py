@@ -137,7 +137,7 @@ def _differences(admin: AdminClient, wanted: Mapping[str, TopicSpec]) -> list[st
 
 
 def delete_topics(connection: Connection, names: Iterable[str]) -> None:
-    """Delete topics; one that doesn't exist is fine.
+    """Delete topics and wait until nobody sees them any more; one that doesn't exist is fine.
 
     Raises:
         confluent_kafka.KafkaException: the brokers refuse, or can't be reached.
@@ -151,6 +151,10 @@ def delete_topics(connection: Connection, names: Iterable[str]) -> None:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise
+    # The controller has deleted them by now; brokers hear of it a moment later.
+    for _ in _looks():
+        if not partition_counts(connection, doomed):
+            return
 
 
 def partition_counts(connection: Connection, names: Iterable[str]) -> dict[str, int]:

@@ -117,7 +117,7 @@ def _prepare(asked: _Demo, status: Console) -> None:
 
 def _through_kafka(asked: _Demo, valid: ValidFolder, settings: Settings, status: Console) -> tuple[Findings, Closing]:
     began, pace, findings = monotonic_s(), Pace(), Findings()
-    with record_file(asked.records) as file, borrow_kafka(settings) as kafka:
+    with record_file(asked.records, asked.events) as file, borrow_kafka(settings) as kafka:
         kafka.keep = asked.keep
         plan = plan_run(
             settings, kafka.connection, valid, asked.events,

@@ -65,12 +65,18 @@ def read_until(text: str | None) -> Millis | None:
 
 
 @contextmanager
-def record_file(output: Path | None) -> Iterator[BinaryIO]:
+def record_file(output: Path | None, events: Path) -> Iterator[BinaryIO]:
     """Open where records go.
 
     Raises:
-        TidingsError: the file can't be written, or the disk is full.
+        TidingsError: the file can't be written or is the events' own, or the disk is full.
     """
+    if output is not None and output.exists() and events.exists() and output.samefile(events):
+        msg = f"--output {output} is the file of events itself; name another"
+        raise TidingsError(msg)
+    if output is None and sys.stdout is None:
+        msg = "standard output is closed; name a file with --output"
+        raise TidingsError(msg)
     try:
         if output is None:
             yield sys.stdout.buffer

@@ -69,7 +69,7 @@ def run_command(
     end = read_until(until)
     settings = read_settings(process_environment())
     console = Console(stderr=True, highlight=False)
-    with borrow_kafka(settings) as kafka, record_file(output) as file:
+    with borrow_kafka(settings) as kafka, record_file(output, events) as file:
         require_kafka(kafka.connection)
         kafka.keep = keep
         plan = plan_run(

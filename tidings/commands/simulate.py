@@ -28,6 +28,6 @@ def simulate_command(
     """Show what a file of events leads to, at once and without Kafka."""
     catalogue = compile_catalogue(load_valid_folder(definitions).definitions, number=1)
     end = read_until(until)
-    with record_file(output) as file:
+    with record_file(output, events) as file:
         tally = simulate(catalogue, events, until=end, max_jump_ms=max_jump * DAY_MS, write=file.write)
     typer.echo(tally.in_words(), err=True)

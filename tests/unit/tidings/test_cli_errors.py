@@ -172,6 +172,18 @@ def test_lines_that_are_no_events_are_dead_letters_and_the_rest_goes_on(say: Say
     assert all(letter["reason"] for letter in letters)
 
 
+def test_the_file_of_events_is_never_written_over(say: Say, tmp_path: Path) -> None:
+    """`--output` on the events themselves, also by another name, is refused before anything is written."""
+    events, link = tmp_path / "events.ndjson", tmp_path / "link.ndjson"
+    events.write_bytes(b"{}\n")
+    link.symlink_to(events)
+    for output in (events, link):
+        arguments = ("--definitions", str(WELCOME), "--events", str(events), "--output", str(output))
+        code, _, error = say("simulate", *arguments)
+        assert (code, "is the file of events itself" in error) == (1, True)
+    assert events.read_bytes() == b"{}\n"
+
+
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     """`tidings simulate … | head -1` ends without a complaint."""
     argv = [sys.executable, "-m", "tidings.cli", "simulate", *OF_WELCOME]
