@@ -11,6 +11,7 @@ import asyncio
 import gc
 import logging
 import signal
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,6 +38,8 @@ REBALANCE_TIMEOUT_S = 20.0
 REQUEST_TIMEOUT_S = 40.0
 FOR_EVER_S = 10 * 365 * 86400.0
 CLEAN_STOP_S = 15.0
+LEAVE_AFTER_S = 3.0
+"""What is left of libraries after a clean stop may take so long to end; nothing of ours is held by then."""
 WATCH_EVERY_S = 2.0
 STUCK_AFTER_S = 30.0
 
@@ -167,9 +170,10 @@ async def _serve(make: Callable[[], tuple[faust.App, Desk]]) -> None:
     await stop.wait()
     watching.cancel()
     await _stop_cleanly(app, desk)
-    if not starting.done():
-        # Faust's own start swallows its cancellation and would be waited for.
-        leave()
+    # Faust's start and the threads of clients that lost their broker can swallow their end and be waited for.
+    going = threading.Timer(LEAVE_AFTER_S, leave)
+    going.daemon = True
+    going.start()
 
 
 def _stop_if_failed(starting: asyncio.Future[None]) -> None:

@@ -6,6 +6,7 @@ the log, or the test proves nothing.
 
 import random  # noqa: TID251 -- seeded: when to kill
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -52,15 +53,26 @@ def test_kill_9_loses_and_doubles_nothing(world: World) -> None:
             worker = world.start_worker(slow_s=SLOW_S)
             world.wait_until(_advanced(world, by=1), "the worker advances")
             pause(chance.uniform(0.0, 0.5))
+            kills_in_a_transaction += _frozen_in_a_transaction(world, worker)
             worker.kill()
             worker.wait()
             kills += 1
-            kills_in_a_transaction += world.an_output_is_open()
             assert world.is_inside(), "the kill found nothing under way"
     worker = world.start_worker()
     world.wait_until(world.all_is_folded, "all is folded")
     assert world.terminate(worker) == 0
     world.assert_exact()
+
+
+def _frozen_in_a_transaction(world: World, worker: subprocess.Popen[bytes]) -> bool:
+    """Freeze the worker, again and again, until it has a transaction open or a few seconds have passed."""
+    for _ in range(50):
+        worker.send_signal(signal.SIGSTOP)
+        if world.an_output_is_open():
+            return True
+        worker.send_signal(signal.SIGCONT)
+        pause(0.02)
+    return False
 
 
 def test_rebalances_lose_and_double_nothing(world: World) -> None:
