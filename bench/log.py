@@ -5,8 +5,6 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
-from confluent_kafka import TopicPartition
-
 from agents.catalogues import publish_catalogue
 from bench.traffic import Arrival, read_traffic
 from schemas.events import Json, customer_key
@@ -73,8 +71,3 @@ def is_folded(connection: Connection, group: str, topic: str) -> bool:
     """Tell whether a group stands at the end of a topic."""
     done = committed_offsets(connection, group, topic)
     return all(done.get(partition, 0) >= end for partition, end in end_offsets(connection, topic).items())
-
-
-def partitions_of(topic: str) -> list[TopicPartition]:
-    """Name every partition of a topic, from its beginning."""
-    return [TopicPartition(topic, partition, 0) for partition in range(PARTITIONS)]

@@ -147,8 +147,8 @@ async def _or_stop_hard(work: Coroutine[Any, Any, None], failure: str) -> None:
 def run_app(make: Callable[[], tuple[faust.App, Desk]]) -> None:
     """Run an app until SIGTERM or SIGINT, then stop it cleanly; call it once, from the main thread.
 
-    `make` is called inside the running loop. Returns after a clean stop; in every other case the process
-    ends with `STOPPED_HARD` or `REFUSED`.
+    `make` is called inside the running loop. Returns after a clean stop, and ends the process with 0 if it
+    still lives `LEAVE_AFTER_S` later; in every other case the process ends with `STOPPED_HARD` or `REFUSED`.
     """
     calm_libraries()
     # Records and states make garbage without cycles; looking for cycles as often as Python does took a quarter
