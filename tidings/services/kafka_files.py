@@ -181,7 +181,11 @@ def jar_paths(checkout: Path = CHECKOUT) -> list[Path]:
 
 
 def cluster_id_from(chance: bytes) -> str:
-    """Write 16 bytes as Kafka writes its ids: base64 for URLs, without padding."""
+    """Write 16 bytes as Kafka writes its ids: base64 for URLs, without padding.
+
+    The first bit is cleared: an id that begins with a dash is an option to Kafka's own tools.
+    """
+    chance = bytes([chance[0] & 0x7F]) + chance[1:]
     return base64.urlsafe_b64encode(chance).rstrip(b"=").decode()
 
 
