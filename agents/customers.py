@@ -18,6 +18,7 @@ from agents.engine import Engine, Outcome
 from journeys.catalogue import Catalogue
 from schemas.decisions import Send, encode_effect
 from schemas.log import (
+    ORIGIN_BYTES,
     POSITION,
     SEQUENCE,
     SOURCE,
@@ -26,14 +27,13 @@ from schemas.log import (
     decode_mark,
     header,
     pack_place,
-    split_source,
 )
 from schemas.topics import DECISIONS, SEND_TOPIC_OF_CHANNEL
-from streams.fold import Commit, Output, Record
+from streams.fold import Folded, Output, Record
 from tables.customers import CustomersTable
 
 POSITION_KEY: Final = b"p"
-TIMERS_PER_COMMIT: Final = 2_000
+TIMERS_AT_ONCE: Final = 2_000
 
 LoadCatalogue = Callable[[int], Awaitable[Catalogue]]
 
@@ -54,7 +54,9 @@ class CustomerFold:
         self._load_catalogue = load_catalogue
         self._engine = Engine(CustomersTable())
         self._sources: dict[bytes, bytes] = {}
+        """By origin, the last source seen of it; whole, since of one origin whole ones compare as places do."""
         self._position: Position | None = None
+        self._next_offset = 0
         self._upcoming: dict[int, Catalogue] = {}
         self._decisions_topic = prefix + DECISIONS
         self._send_topics = {channel: prefix + name for channel, name in SEND_TOPIC_OF_CHANNEL.items()}
@@ -73,7 +75,9 @@ class CustomerFold:
         self._engine.table.index()
         if self._position is None:
             return None
-        self._sources = {bytes.fromhex(origin): bytes.fromhex(at) for origin, at in self._position.sources.items()}
+        self._sources = {
+            bytes.fromhex(origin): bytes.fromhex(origin + place) for origin, place in self._position.sources.items()
+        }
         return self._position.next_offset
 
     async def prepare(self, records: Sequence[Record]) -> None:
@@ -89,8 +93,8 @@ class CustomerFold:
     async def _switch_later(self, mark: CatalogueMark) -> None:
         self._upcoming[mark.number] = await self._load_catalogue(mark.number)
 
-    def fold(self, records: Sequence[Record]) -> Iterator[Commit]:
-        """Fold the records; one commit for all of them, but for the many timers of a final mark."""
+    def fold(self, records: Sequence[Record]) -> Iterator[Folded]:
+        """Fold the records; one part for all of them, but for the many timers of a final mark."""
         outputs: list[Output] = []
         for record in records:
             if record.key is not None:
@@ -102,16 +106,17 @@ class CustomerFold:
             else:
                 yield from self._end_time(record, outputs)
                 outputs = []
-        yield self._commit(outputs, records[-1].offset + 1)
+        yield self._folded(outputs, records[-1].offset + 1)
 
     def _fold_event(self, record: Record, outputs: list[Output]) -> None:
         headers = record.headers
-        source = header(headers, SOURCE)
+        # The ingest writes the source first.
+        source = headers[0][1] if headers and headers[0][0] == SOURCE else header(headers, SOURCE)
         if source is not None:
-            origin, place = split_source(source)
-            if place <= self._sources.get(origin, b""):
+            origin = source[:ORIGIN_BYTES]
+            if source <= self._sources.get(origin, b""):
                 return
-            self._sources[origin] = place
+            self._sources[origin] = source
         assert record.key is not None  # noqa: S101 -- the caller told events from marks by it
         assert record.value is not None  # noqa: S101 -- the ingest writes no event without a value
         outcomes = self._engine.take(record.key, decode_event(record.value), record.timestamp)
@@ -126,14 +131,14 @@ class CustomerFold:
         if current is None or mark.number > current.number:
             self._engine.switch(self._upcoming.pop(mark.number))
 
-    def _end_time(self, record: Record, outputs: list[Output]) -> Iterator[Commit]:
-        """Fire everything due up to the mark, in bounded commits; the position stays before the mark until then."""
+    def _end_time(self, record: Record, outputs: list[Output]) -> Iterator[Folded]:
+        """Fire everything due up to the mark, in bounded parts; the position stays before the mark until then."""
         for timers, outcome in enumerate(self._engine.fire(record.timestamp), start=1):
             outputs += self._outputs(outcome, None)
-            if timers % TIMERS_PER_COMMIT == 0:
-                yield self._commit(outputs, record.offset)
+            if timers % TIMERS_AT_ONCE == 0:
+                yield self._folded(outputs, record.offset)
                 outputs = []
-        yield self._commit(outputs, record.offset + 1)
+        yield self._folded(outputs, record.offset + 1)
 
     def _outputs(self, outcome: Outcome, sequence: bytes | None) -> Iterator[Output]:
         key = outcome.customer_id.encode()
@@ -149,15 +154,18 @@ class CustomerFold:
                 topic=topic, key=key, value=encode_effect(effect), timestamp=outcome.now, headers=tuple(headers)
             )
 
-    def _commit(self, outputs: list[Output], next_offset: int) -> Commit:
+    def _folded(self, outputs: list[Output], next_offset: int) -> Folded:
+        self._next_offset = next_offset
+        return Folded(outputs=outputs, next_offset=next_offset, changed_bytes=self._engine.table.changed_bytes)
+
+    def changes(self) -> list[tuple[bytes, bytes | None]]:
+        """Encode every customer changed since the last call, and the position as of the last part folded."""
         table, catalogue = self._engine.table, self._engine.catalogue
         number = 0 if catalogue is None else catalogue.number
-        changed = table.encode_changed(number, next_offset - 1)
-        table.settle(changed)
         self._position = Position(
-            next_offset=next_offset,
+            next_offset=self._next_offset,
             catalogue=number,
-            sources={origin.hex(): place.hex() for origin, place in self._sources.items()},
+            sources={origin.hex(): source[ORIGIN_BYTES:].hex() for origin, source in self._sources.items()},
         )
-        changes = (*changed, (POSITION_KEY, msgspec.json.encode(self._position)))
-        return Commit(outputs=outputs, changes=changes, next_offset=next_offset)
+        position = (POSITION_KEY, msgspec.json.encode(self._position))
+        return [*table.take_changes(number, self._next_offset - 1), position]

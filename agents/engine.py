@@ -43,7 +43,7 @@ class Engine:
 
     def take(self, key: bytes, event: Event, at: Millis) -> list[Outcome]:
         """Fold an event that stands in the log with the timestamp `at`; her own due timers go first."""
-        catalogue, table = self._in_force(), self.table
+        catalogue, table = self.catalogue or self._in_force(), self.table
         customer = table.get(key)
         outcomes: list[Outcome] = []
         if customer is None:

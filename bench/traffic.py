@@ -18,6 +18,8 @@ from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
 from schemas.log import encode_event
 
 SEED: Final = 20_261_122
+FORMAT: Final = 2
+"""Raised when the same seed gives other bytes, so that no old file is read."""
 CUSTOMERS: Final = 21_000
 DAYS: Final = 21
 BEGIN: Final[Millis] = 1_767_225_600_000
@@ -49,7 +51,7 @@ class Arrival(NamedTuple):
 
 def traffic(folder: Path) -> Path:
     """Return the file of arrivals, made if it isn't there."""
-    path = folder / f"traffic-{SEED}-{CUSTOMERS}.txt"
+    path = folder / f"traffic-{SEED}-{CUSTOMERS}-{FORMAT}.txt"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".unfinished")
@@ -111,6 +113,7 @@ def _event(chance: random.Random, number: int, type_: str, at: Millis, session: 
         session_id=session,
         source="website",
         properties=Raw(_encode(_properties(chance, number, type_, interest))),
+        has_address=type_ == "signup",
     )
 
 

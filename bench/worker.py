@@ -10,7 +10,7 @@ called per batch, none per event.
 
 import asyncio
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -46,7 +46,7 @@ def _watch(marks: _Marks) -> None:
     async def noted_commit(
         transactions: PartitionTransactions,
         outputs: Iterable[Output],
-        changes: Mapping[bytes, bytes | None],
+        changes: Sequence[tuple[bytes, bytes | None]],
         *,
         now: int,
         offset: int | None,

@@ -37,7 +37,7 @@ from schemas.definitions import (
 )
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis, span
 
-RULES_VERSION: Final = 1
+RULES_VERSION: Final = 2
 """Raised by a change of the rules that alters a recorded history."""
 
 
@@ -93,6 +93,8 @@ class CompiledWorkflow(Struct, frozen=True, kw_only=True):
     steps: dict[str, CompiledStep]
     priority: int
     max_execution_ms: Millis
+    zone: str
+    """In which local times are meant where the customer prefers none."""
     definition: Workflow
 
 
@@ -217,6 +219,7 @@ def _compile_workflow(workflow: Workflow, number: int, definitions: Definitions,
         },
         priority=settings.priority,
         max_execution_ms=span(settings.max_execution_time_days * DAY_MS),
+        zone=settings.timezone or definitions.settings.default_timezone,
         definition=workflow,
     )
 

@@ -22,7 +22,7 @@ import msgspec
 from journeys import profile
 from journeys.catalogue import Catalogue, CompiledTrigger, Plan
 from journeys.conditions import remember
-from journeys.executions import end, resume, start, take_event, workflow_of, zone_of
+from journeys.executions import end, resume, start, take_event, workflow_of
 from journeys.frequency import count_raises
 from journeys.scene import Scene
 from journeys.starting import is_first_of_day, refusal
@@ -90,8 +90,8 @@ def _decide_event(customer: Customer, event: Event, catalogue: Catalogue, now: M
         profile.clamp(event, now)
     scene = Scene(customer=customer, now=now, half_life_ms=catalogue.half_life_ms, event=event)
     turn = Turn(customer=customer, catalogue=catalogue, now=now, cause=event.event_id, scene=scene)
-    # Calls that seldom have something to do are guarded where they stand: a call costs more than most rules.
-    if b'"machine"' in bytes(event.properties) and _is_machine(event, scene):
+    # What the CRM says about a customer is no activity of anybody, so no machine's either.
+    if event.machine and event.type not in CRM_TYPES:
         return turn.effects
     plan = catalogue.plans.get(event.type, catalogue.unnamed)
     _learn(turn, event, plan)
@@ -100,31 +100,30 @@ def _decide_event(customer: Customer, event: Event, catalogue: Catalogue, now: M
     for trigger in plan.triggers:
         if trigger.where is not None and not _matches(turn, trigger, event):
             continue
-        if not trigger.wanted or _reaches(customer, trigger, event):
+        if not trigger.wanted or _reaches(customer, trigger, event.occurred_at):
             _fire(turn, trigger, event, confidence=1.0)
     return turn.effects
-
-
-def _is_machine(event: Event, scene: Scene) -> bool:
-    """Tell whether a machine made the event; what the CRM says about a customer is no activity of anybody."""
-    return event.type not in CRM_TYPES and profile.is_machine(scene.event_properties())
 
 
 def _seen_before(customer: Customer, event_id: str, now: Millis) -> bool:
     """Remember the event's id, 64 of them for 24 hours; tell whether it was remembered already."""
     identity, seen = event_hash(event_id), customer.seen
     horizon = now - DAY_MS
-    while seen:
-        oldest = next(iter(seen))
-        if seen[oldest] > horizon:
-            break
-        del seen[oldest]
+    for oldest in seen.values():
+        if oldest <= horizon:
+            _forget(seen, horizon)
+        break
     if identity in seen:
         return True
     seen[identity] = now
     if len(seen) > SEEN_EVENTS:
         del seen[next(iter(seen))]
     return False
+
+
+def _forget(seen: dict[int, Millis], horizon: Millis) -> None:
+    for identity in [identity for identity, at in seen.items() if at <= horizon]:
+        del seen[identity]
 
 
 def _learn(turn: Turn, event: Event, plan: Plan) -> None:
@@ -140,28 +139,18 @@ def _learn(turn: Turn, event: Event, plan: Plan) -> None:
     elif event.stream == "engagement":
         channel = profile.update_consent(customer, event, scene.event_properties())
         changed = [] if channel is None else [f"contacts.{channel}"]
-    if customer.email is None or customer.phone is None:
-        changed += _learn_addresses(customer, event, scene)
+    # A `customer_updated` has had its say, which may have been to remove an address.
+    if event.has_address and event.type != "customer_updated":
+        changed += profile.learn_addresses(customer, scene.event_properties())
     if changed:
         turn.record("profile_changed", detail={"changed": list(changed), "event_id": event.event_id})
     if plan.clauses:
         _remember_clauses(turn, event, plan)
 
 
-def _learn_addresses(customer: Customer, event: Event, scene: Scene) -> list[str]:
-    """Take addresses that aren't known yet from any event; most hold none, and needn't be decoded to see that."""
-    if event.type == "customer_updated":
-        # It has had its say, which may have been to remove an address.
-        return []
-    raw = bytes(event.properties)
-    if b'"email"' not in raw and b'"phone"' not in raw:
-        return []
-    return profile.learn_addresses(customer, scene.event_properties())
-
-
 def _remember_clauses(turn: Turn, event: Event, plan: Plan) -> None:
     customer, scene = turn.customer, turn.scene
-    scene.zone = customer_zone(customer.preferences, None, turn.catalogue.settings.default_timezone)
+    scene.zone = customer_zone(customer.preferences, turn.catalogue.settings.default_timezone)
     for clause in plan.clauses:
         if clause.where is None or clause.where(scene):
             remember(customer, clause, event.occurred_at)
@@ -201,22 +190,26 @@ def _move_executions(turn: Turn, event: Event) -> None:
                 take_event(turn, execution, visit, event, encoded)
 
 
-def _reaches(customer: Customer, trigger: CompiledTrigger, event: Event) -> bool:
-    windows = customer.windows
-    instants = windows.get(trigger.key)
+def _reaches(customer: Customer, trigger: CompiledTrigger, at: Millis) -> bool:
+    instants = customer.windows.get(trigger.key)
     if instants is None:
-        instants = windows[trigger.key] = []
-    return count_raises(instants, event.occurred_at, trigger.window_ms, trigger.wanted)
+        instants = customer.windows[trigger.key] = []
+    return count_raises(instants, at, trigger.window_ms, trigger.wanted)
 
 
 def _matches(turn: Turn, trigger: CompiledTrigger, event: Event | None) -> bool:
     """Look at a trigger's `where`, with the event in view, in the zone that holds for the workflow."""
-    scene = turn.scene
-    scene.execution, scene.event, scene.zone = None, event, zone_of(turn, trigger.workflow)
-    if trigger.where is None or trigger.where(scene):
+    if trigger.where is None:
+        return True
+    scene, preferences = turn.scene, turn.customer.preferences
+    scene.execution = None
+    scene.event = event
+    scene.zone = customer_zone(preferences, trigger.workflow.zone) if preferences else trigger.workflow.zone
+    if trigger.where(scene):
         return True
     # What it couldn't compare belongs to no decision.
-    scene.warnings.clear()
+    if scene.warnings:
+        scene.warnings.clear()
     return False
 
 

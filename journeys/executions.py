@@ -328,9 +328,8 @@ def workflow_of(turn: Turn, execution: Execution) -> CompiledWorkflow:
 
 def zone_of(turn: Turn, workflow: CompiledWorkflow) -> str:
     """Return the zone that local times mean for this customer in this workflow."""
-    default, own = turn.catalogue.settings.default_timezone, workflow.definition.settings.timezone
     preferences = turn.customer.preferences
-    return customer_zone(preferences, own, default) if preferences else own or default
+    return customer_zone(preferences, workflow.zone) if preferences else workflow.zone
 
 
 def _best_hours(step: CompiledStep) -> frozenset[int]:

@@ -42,65 +42,73 @@ def clamp(event: Event, now: Millis) -> None:
         event.occurred_at = now
 
 
-def is_machine(properties: Mapping[str, Json]) -> bool:
-    """Tell whether a prefetching proxy or a scanner made the event; such events count nowhere."""
-    return properties.get("machine") is True
-
-
 def observe(customer: Customer, event: Event, weight: float, half_life_ms: float, now: Millis) -> bool:
     """Take the event into history, computed fields and session.
 
     Returns:
         False when the bound on counted types was hit and the event was counted as `other`.
     """
-    at = event.occurred_at
-    if customer.first_seen is None or at < customer.first_seen:
+    at, event_type, behavioral = event.occurred_at, event.type, event.stream == "behavioral"
+    first_seen = customer.first_seen
+    if first_seen is None or at < first_seen:
         customer.first_seen = at
-    counts, counted = customer.counts, event.type
-    within_bound = counted in counts or len(counts) < MAX_COUNTED_TYPES
-    if not within_bound:
-        counted = OTHER_TYPES
-    counts[counted] = counts.get(counted, 0) + 1
-    if at > customer.last.get(counted, at - 1):
-        customer.last[counted] = at
+    counts = customer.counts
+    count = counts.get(event_type)
+    within_bound = count is not None or len(counts) < MAX_COUNTED_TYPES
+    if count is None:
+        _count_first(customer, event_type if within_bound else OTHER_TYPES, at)
+    else:
+        counts[event_type] = count + 1
+        last = customer.last
+        if at > last[event_type]:  # noqa: PLR1730 -- max() costs three times as much
+            last[event_type] = at
     recent = customer.recent
     if not recent or at >= recent[-1][0]:
-        recent.append((at, event.type))
+        recent.append((at, event_type))
     else:
-        insort(recent, (at, event.type), key=lambda entry: entry[0])
-    if len(recent) > RECENT_EVENTS:
-        del recent[0]
-    engaged = event.type in ENGAGED
-    if (event.stream == "behavioral" or engaged) and (customer.last_activity is None or at > customer.last_activity):
-        customer.last_activity = at
-        customer.activity_seen_at = now
+        insort(recent, (at, event_type), key=lambda entry: entry[0])
+    del recent[:-RECENT_EVENTS]
+    engaged = event_type in ENGAGED
+    if behavioral or engaged:
+        last_activity = customer.last_activity
+        if last_activity is None or at > last_activity:
+            customer.last_activity = at
+            customer.activity_seen_at = now
     if engaged and (customer.last_engagement is None or at > customer.last_engagement):
         customer.last_engagement = at
     if weight:
         customer.score, customer.score_at = add(customer.score, customer.score_at, weight, at, half_life_ms)
-    if event.stream == "behavioral":
+    if behavioral:
         _advance_session(customer, event)
     return within_bound
 
 
+def _count_first(customer: Customer, counted: str, at: Millis) -> None:
+    """Count the first event of a type, or one more of those that share the last place."""
+    customer.counts[counted] = customer.counts.get(counted, 0) + 1
+    customer.last[counted] = max(at, customer.last.get(counted, at))
+
+
 def _advance_session(customer: Customer, event: Event) -> None:
     """Extend the latest session, or open the next one; an event from before the session leaves it alone."""
-    session, at = customer.session, event.occurred_at
-    if session is not None and at <= session.started_at - SESSION_GAP_MS:
-        return
-    named = event.session_id
-    known = None if session is None else session.session_id
-    changed = named is not None and known is not None and named != known
-    if session is None or at - session.last_at >= SESSION_GAP_MS or (changed and at >= session.last_at):
+    session, at, named = customer.session, event.occurred_at, event.session_id
+    if session is None:
         session = customer.session = Session(started_at=at, last_at=at, session_id=named)
-    elif changed:
+    elif at <= session.started_at - SESSION_GAP_MS:
         return
-    elif at > session.last_at:
-        session.last_at = at
-    elif at < session.started_at:
-        session.started_at = at
-    if known is None:
-        session.session_id = named
+    else:
+        last_at, known = session.last_at, session.session_id
+        changed = named != known and named is not None and known is not None
+        if at - last_at >= SESSION_GAP_MS or (changed and at >= last_at):
+            session = customer.session = Session(started_at=at, last_at=at, session_id=named)
+        elif changed:
+            return
+        elif at > last_at:
+            session.last_at = at
+        elif at < session.started_at:
+            session.started_at = at
+        if known is None:
+            session.session_id = named
     session.events += 1
     if event.type in PAGE_VIEWS:
         session.pages += 1

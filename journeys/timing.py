@@ -380,9 +380,7 @@ def _span(milliseconds: float) -> int:
 # Zones ----------------------------------------------------------------------------------------------------------
 
 
-def customer_zone(preferences: Mapping[str, Json], workflow_timezone: str | None, default: str) -> str:
-    """Return the customer's zone: her preference where it is a zone, else the workflow's, else the default."""
+def customer_zone(preferences: Mapping[str, Json], default: str) -> str:
+    """Return the customer's zone: her preference where it is a zone, else the default (a workflow's, or of all)."""
     preferred = preferences.get("timezone")
-    if isinstance(preferred, str) and is_zone(preferred):
-        return preferred
-    return default if workflow_timezone is None else workflow_timezone
+    return preferred if isinstance(preferred, str) and is_zone(preferred) else default

@@ -17,7 +17,7 @@ from schemas.instants import Millis, format_instant
 _encoder: Final = msgspec.msgpack.Encoder()
 
 
-class Turn(Struct, kw_only=True):
+class Turn(Struct, kw_only=True, eq=False):
     """What one call of `decide` works on; `cause` is the event's id, or the instant of the timer."""
 
     customer: Customer

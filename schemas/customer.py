@@ -1,8 +1,9 @@
-"""What is remembered of a customer: one value, encoded as an array, behind a head of 20 fixed bytes.
+"""What is remembered of a customer: one value, msgpack, behind a head of 20 fixed bytes.
 
 The head (format, catalogue number, deadline, last log offset) lets recovery build the due index without decoding
-a single state. Fields are arrays in the order below: new ones are appended with a default, never inserted, and
-the format number rises when an old state can't be read as it stands.
+a single state. A state is a map in which everything that has its default is left out: a customer pays for what is
+known of her, and a field that is new changes no byte (so no `state_hash`) of a state that doesn't use it. The format
+number rises when an old state can't be read as it stands.
 
 The state is changed in place while an input is folded. What is committed is the bytes; a live object whose
 bytes were not committed dies with its worker.
@@ -31,11 +32,11 @@ MAX_COUNTED_TYPES: Final = 200
 MAX_STEP_HISTORY: Final = 100
 
 
-class Values(Struct, array_like=True):
+class Values(Struct, omit_defaults=True):
     """What the states are made of."""
 
 
-class Visit(Values, array_like=True):
+class Visit(Values, omit_defaults=True):
     """One branch of an execution, standing in a step. `due_at` is None while only an event can move it."""
 
     step_id: str
@@ -58,7 +59,7 @@ class StepEntry(Values, array_like=True):
     result: str
 
 
-class Execution(Values, array_like=True):
+class Execution(Values, omit_defaults=True):
     """One customer's run through one workflow."""
 
     execution_id: str
@@ -78,7 +79,7 @@ class Execution(Values, array_like=True):
     """The variant taken at each split, by step."""
 
 
-class Ended(Values, array_like=True):
+class Ended(Values, omit_defaults=True):
     """What is kept of the last execution of a workflow: enough for re-entry and for `explain`."""
 
     execution_id: str
@@ -88,7 +89,7 @@ class Ended(Values, array_like=True):
     last_send_at: Millis | None = None
 
 
-class Session(Values, array_like=True):
+class Session(Values, omit_defaults=True):
     """The latest session, made of behavioral events by `occurred_at`."""
 
     started_at: Millis
@@ -98,7 +99,7 @@ class Session(Values, array_like=True):
     pages: int = 0
 
 
-class Contact(Values, array_like=True):
+class Contact(Values, omit_defaults=True):
     """Consent and suppression of one channel."""
 
     consent: str = "unknown"
@@ -106,7 +107,7 @@ class Contact(Values, array_like=True):
     changed_at: Millis = 0
 
 
-class Customer(Values, array_like=True):
+class Customer(Values, omit_defaults=True):
     """Everything that a decision about this customer may depend on, besides the catalogue and the time."""
 
     customer_id: str

@@ -54,7 +54,7 @@ class InvalidEvent(TidingsError):
         self.reason = reason
 
 
-class Event(Struct, kw_only=True, omit_defaults=True):
+class Event(Struct, kw_only=True, omit_defaults=True, gc=False):
     """A valid event as the customer log holds it: JSON, instants in epoch milliseconds."""
 
     event_id: str
@@ -68,6 +68,10 @@ class Event(Struct, kw_only=True, omit_defaults=True):
     session_id: str | None = None
     properties: Raw = Raw(b"{}")
     context: Raw = Raw(b"{}")
+    machine: bool = False
+    """Whether `properties.machine` is true: a proxy or a scanner made the event. Told apart once, at the check."""
+    has_address: bool = False
+    """Whether the properties hold an `email` or a `phone`; most don't, and needn't be decoded to see that."""
 
 
 class Envelope(Struct, kw_only=True):
@@ -132,6 +136,7 @@ def check_envelope(envelope: Envelope, stream: Stream) -> Event:
     anonymous_id = _id(envelope.anonymous_id, "anonymous_id")
     if customer_id is None and anonymous_id is None:
         raise InvalidEvent("no_customer", "customer_id or anonymous_id is needed (1 to 255 characters)")
+    properties = envelope.properties or {}
     return Event(
         event_id=event_id,
         type=_required(envelope.type, "type"),
@@ -144,6 +149,8 @@ def check_envelope(envelope: Envelope, stream: Stream) -> Event:
         session_id=_id(envelope.session_id, "session_id"),
         properties=_object(envelope.properties, "properties", MAX_PROPERTIES_BYTES),
         context=_object(envelope.context, "context", MAX_CONTEXT_BYTES),
+        machine=properties.get("machine") is True,
+        has_address="email" in properties or "phone" in properties,
     )
 
 

@@ -80,13 +80,16 @@ def _parse_text(text: str) -> Millis:
 
 def format_instant(instant: Millis) -> str:
     """Write an instant as RFC 3339 in UTC with milliseconds, ending in Z."""
-    seconds, millisecond = divmod(instant, SECOND_MS)
-    return f"{_format_second(seconds)}.{millisecond:03d}Z"
+    day, within = divmod(instant, DAY_MS)
+    second, millisecond = divmod(within, SECOND_MS)
+    minute, second = divmod(second, 60)
+    hour, minute = divmod(minute, 60)
+    return f"{_format_day(day)}T{hour:02d}:{minute:02d}:{second:02d}.{millisecond:03d}Z"
 
 
 @lru_cache(maxsize=4_096)
-def _format_second(seconds: int) -> str:
-    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
+def _format_day(day: int) -> str:
+    return (_EPOCH + timedelta(days=day)).isoformat()[:10]
 
 
 def span(milliseconds: float) -> Millis:

@@ -1,9 +1,9 @@
 """What the movement asks of the one who decides: a fold over one partition of the log.
 
-Movement knows nothing about customers. It brings a partition's records in order, writes what the fold yields
-in Kafka transactions, in order. Neighbouring commits may share a transaction (batches grow with the backlog);
-a fold may change its memory in place all the same: if a transaction fails, the worker stops hard and the memory
-is rebuilt from the changelog.
+Movement knows nothing about customers. It brings a partition's records in order, and writes what the fold yields
+in Kafka transactions, in order, each with the memory that has changed by then (transactions grow with the backlog).
+A fold may change its memory in place all the same: if a transaction fails, the worker stops hard and the memory is
+rebuilt from the changelog.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -51,16 +51,16 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[Header, ...] = ()
 
 
-class Commit(msgspec.Struct, frozen=True, kw_only=True):
-    """What one transaction carries: outputs, changelog records, and how far the source is read with it.
+class Folded(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of folding some records: what to publish, and how far the source is folded with it.
 
-    `changes` hold the last value of each key (None deletes it) and always include the fold's own position
-    record. `next_offset` is the first source offset that has not been folded yet.
+    `next_offset` is the first source offset that has not been folded yet. `changed_bytes` estimates what `changes`
+    would return now; it bounds a transaction before anything is encoded.
     """
 
     outputs: Sequence[Output]
-    changes: Sequence[tuple[bytes, bytes | None]]
     next_offset: int
+    changed_bytes: int = 0
 
 
 class Fold(Protocol):
@@ -75,9 +75,16 @@ class Fold(Protocol):
     async def prepare(self, records: Sequence[Record]) -> None:
         """Fetch what folding these records needs from outside (a catalogue named by a mark)."""
 
-    def fold(self, records: Sequence[Record]) -> Iterator[Commit]:
-        """Fold the records; each commit is written behind those before it, all of it or nothing.
+    def fold(self, records: Sequence[Record]) -> Iterator[Folded]:
+        """Fold the records; after each part a transaction may be written, all of what was folded before or nothing.
 
-        Must yield at least one commit that covers the last record, or the records are folded again after a
+        Must yield at least one part that covers the last record, or the records are folded again after a
         restart. Runs on the event loop: at most 1,000 records are given at once.
+        """
+
+    def changes(self) -> Sequence[tuple[bytes, bytes | None]]:
+        """Return the last value (None deletes) of each key that changed since the last call, the position included.
+
+        Called once per transaction, between two parts or behind the last: what changes in ten slices of a
+        backlog is encoded once.
         """

@@ -20,7 +20,7 @@ from streams.batches import Batch
 from streams.changelog import FENCE_KEY, restore
 from streams.connection import Connection
 from streams.draining import BatchConsumer
-from streams.fold import Commit, Fold, Output
+from streams.fold import Fold, Folded, Output
 from streams.hard_stop import RefusedToStart
 from streams.inbox import Inbox
 from streams.transactions import PartitionTransactions
@@ -42,22 +42,22 @@ class _Pending:
 
     def __init__(self) -> None:
         self.outputs: list[Output] = []
-        self.changes: dict[bytes, bytes | None] = {}
         self.next_offset: int | None = None
         self.source_records = 0
-        self._bytes = 0
+        self._output_bytes = 0
+        self._changed_bytes = 0
 
-    def add(self, commit: Commit) -> None:
-        self.outputs.extend(commit.outputs)
-        self.changes.update(commit.changes)
-        self.next_offset = commit.next_offset
-        # Lists, because generators take twice as long here.
-        self._bytes += sum([len(output.value) for output in commit.outputs])
-        self._bytes += sum([len(value) for _, value in commit.changes if value])
+    def add(self, folded: Folded) -> None:
+        self.outputs.extend(folded.outputs)
+        self.next_offset = folded.next_offset
+        # A list, because a generator takes twice as long here.
+        self._output_bytes += sum([len(output.value) for output in folded.outputs])
+        self._changed_bytes = folded.changed_bytes
 
     @property
     def is_full(self) -> bool:
-        return self._bytes >= MOST_BYTES_A_TRANSACTION or self.source_records >= MOST_RECORDS_A_TRANSACTION
+        enough = self._output_bytes + self._changed_bytes >= MOST_BYTES_A_TRANSACTION
+        return enough or self.source_records >= MOST_RECORDS_A_TRANSACTION
 
 
 class Owner:
@@ -206,8 +206,8 @@ class Owner:
         pending = _Pending()
         while records := inbox.take(SLICE_RECORDS):
             await self._fold.prepare(records)
-            for commit in self._fold.fold(records):
-                pending.add(commit)
+            for folded in self._fold.fold(records):
+                pending.add(folded)
                 if pending.is_full:
                     await self._commit(pending)
                     pending = _Pending()
@@ -221,7 +221,8 @@ class Owner:
         if pending.next_offset is None:
             return
         offset = pending.next_offset if self._offset_is_due(idle=False) else None
-        await self._transactions.commit(pending.outputs, pending.changes, now=self._clock(), offset=offset)
+        changes = self._fold.changes()
+        await self._transactions.commit(pending.outputs, changes, now=self._clock(), offset=offset)
         self._folded = pending.next_offset
         self.busy_since = asyncio.get_running_loop().time()
         self._untold = True
@@ -240,7 +241,7 @@ class Owner:
             return
         offset = max(self._folded, inbox.passed) if inbox.waiting == 0 else self._folded
         if offset != self._told:
-            await self._transactions.commit((), {}, now=self._clock(), offset=offset)
+            await self._transactions.commit((), (), now=self._clock(), offset=offset)
             self._remember_told(offset)
 
     def _remember_told(self, offset: int) -> None:

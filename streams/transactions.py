@@ -18,7 +18,7 @@ What is tuned, and why:
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any
 
 import aiokafka.producer.sender
@@ -94,7 +94,7 @@ class PartitionTransactions:
     async def commit(
         self,
         outputs: Iterable[Output],
-        changes: Mapping[bytes, bytes | None],
+        changes: Sequence[tuple[bytes, bytes | None]],
         *,
         now: int,
         offset: int | None,
@@ -103,7 +103,7 @@ class PartitionTransactions:
 
         Args:
             outputs: in order; the order is kept per topic.
-            changes: last value of each key; None deletes it.
+            changes: last value of each key, each key once; None deletes it.
             now: timestamp of the changelog records, epoch milliseconds.
             offset: the first source offset not folded yet.
 
@@ -119,7 +119,7 @@ class PartitionTransactions:
             await self._producer.begin_transaction()
             putting = [self._put(topic, records) for topic, records in by_topic.items()]
             if changes:
-                put = self._put(self._changelog_topic, ((key, value, now, []) for key, value in changes.items()))
+                put = self._put(self._changelog_topic, [(key, value, now, []) for key, value in changes])
                 putting.append(put)
             for sent in await asyncio.gather(*putting):
                 await asyncio.gather(*sent)

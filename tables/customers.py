@@ -1,11 +1,13 @@
-"""The customers of one partition: what is committed is bytes, what is hot is decoded.
+"""The customers of one partition: what is stored is bytes, what is hot is decoded.
 
-A live customer is changed in place. `encode_changed` encodes each changed one once per commit; only when the
-transaction with these very bytes is committed does `settle` make them the truth. A worker whose transaction
-failed dies with its live objects, so nothing is ever rolled back.
+A live customer is changed in place, and encoded once per transaction, when `take_changes` makes the bytes that go
+out the stored ones. A worker whose transaction failed dies with its memory, so nothing is ever rolled back.
+
+Who stays decoded: a customer that is looked at goes to the young; when those are many, they become the old, and
+the old before them are forgotten (their bytes stay). That keeps whoever was looked at lately, as an exact order of
+use would, without moving anybody for each event.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Final
 
@@ -14,26 +16,35 @@ from schemas.instants import Millis
 from tables.due import DueIndex
 
 HOT_CUSTOMERS: Final = 20_000
-"""Decoded customers kept between batches; the least recently touched leave first."""
+"""Decoded customers kept between transactions, about."""
+NEW_CUSTOMER_BYTES: Final = 300
+"""What a customer whose size isn't known yet is taken to need."""
 
 
 class CustomersTable:
     """The customers table of one partition, with its due index."""
 
     def __init__(self, hot_customers: int = HOT_CUSTOMERS) -> None:
+        """Begin empty."""
         self.due = DueIndex()
+        self.changed_bytes = 0
+        """About how many bytes the changed customers have; what they had when they were stored last."""
         self._stored: dict[bytes, bytes] = {}
-        self._live: OrderedDict[bytes, Customer] = OrderedDict()
+        self._young: dict[bytes, Customer] = {}
+        self._old: dict[bytes, Customer] = {}
         self._changed: dict[bytes, Millis | None] = {}
         self._hot_customers = hot_customers
 
     def __len__(self) -> int:
-        """Count the customers, committed or new."""
-        return len(self._stored.keys() | self._live.keys())
+        """Count the customers, stored or new."""
+        return len(self._all_keys())
 
     def keys(self) -> Iterator[bytes]:
         """Iterate over the keys of all customers."""
-        return iter(self._stored.keys() | self._live.keys())
+        return iter(self._all_keys())
+
+    def _all_keys(self) -> set[bytes]:
+        return self._stored.keys() | self._young.keys() | self._old.keys()
 
     def restore(self, key: bytes, value: bytes | None) -> None:
         """Take one changelog record; `index` follows when all are in."""
@@ -49,40 +60,40 @@ class CustomersTable:
 
     def get(self, key: bytes) -> Customer | None:
         """Return the customer to be read or changed in place; None if there is none yet."""
-        live = self._live.get(key)
-        if live is not None:
-            self._live.move_to_end(key)
-            return live
-        stored = self._stored.get(key)
-        if stored is None:
-            return None
-        customer = self._live[key] = decode_customer(stored)
+        customer = self._young.get(key)
+        if customer is not None:
+            return customer
+        customer = self._old.pop(key, None)
+        if customer is None:
+            stored = self._stored.get(key)
+            if stored is None:
+                return None
+            customer = decode_customer(stored)
+        self._young[key] = customer
         return customer
 
     def add(self, key: bytes, customer: Customer) -> None:
         """Add a new customer."""
-        self._live[key] = customer
+        self._young[key] = customer
 
     def touch(self, key: bytes, deadline: Millis | None) -> None:
         """Note that the customer was changed, and her next deadline."""
-        self._changed[key] = deadline
+        changed = self._changed
+        if key not in changed:
+            self.changed_bytes += len(self._stored.get(key, b"")) or NEW_CUSTOMER_BYTES
+        changed[key] = deadline
         self.due.set(key, deadline)
 
-    def encode_changed(self, catalogue: int, offset: int) -> list[tuple[bytes, bytes]]:
-        """Encode every customer changed since the last call, each once."""
-        live = self._live
+    def take_changes(self, catalogue: int, offset: int) -> list[tuple[bytes, bytes]]:
+        """Encode the customers changed since the last call, each once; these bytes are the stored ones from then on."""
+        live = self._young
         changes = [
             (key, encode_customer(live[key], Head(catalogue=catalogue, deadline=deadline, last_offset=offset)))
             for key, deadline in self._changed.items()
         ]
-        self._changed.clear()
-        return changes
-
-    def settle(self, changes: list[tuple[bytes, bytes]]) -> None:
-        """Make committed bytes the truth, and let cold customers go back to bytes."""
         self._stored.update(changes)
-        while len(self._live) > self._hot_customers:
-            key, customer = self._live.popitem(last=False)
-            if key in self._changed:
-                self._live[key] = customer
-                return
+        self._changed.clear()
+        self.changed_bytes = 0
+        if len(live) > self._hot_customers // 2:
+            self._old, self._young = live, {}
+        return changes

@@ -32,6 +32,7 @@ class DueIndex:
             self._deadlines.pop(key, None)
             return
         self._deadlines[key] = deadline
+        # The heap's entry is mostly there already, and too early: that is corrected when it comes up.
         indexed = self._indexed.get(key)
         if indexed is None or deadline < indexed:
             self._indexed[key] = deadline

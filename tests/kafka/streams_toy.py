@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from streams.connection import Connection
-from streams.fold import Commit, Output, Record
+from streams.fold import Folded, Output, Record
 from streams.worker import run_fold_worker
 from tidings.clock import wall_ms
 
@@ -23,6 +23,7 @@ class Counting:
     def __init__(self, output_topic: str, *, slow_s: float = 0.0) -> None:
         self._output_topic = output_topic
         self._counts: dict[bytes, int] = {}
+        self._changed: dict[bytes, bytes | None] = {}
         self._position: int | None = None
         self._slow_s = slow_s
 
@@ -41,18 +42,22 @@ class Counting:
     async def prepare(self, records: Sequence[Record]) -> None:  # noqa: ARG002
         await asyncio.sleep(self._slow_s)
 
-    def fold(self, records: Sequence[Record]) -> Iterator[Commit]:
-        outputs, changed = [], {}
+    def fold(self, records: Sequence[Record]) -> Iterator[Folded]:
+        outputs = []
         for record in records:
             key = record.key or b""
             number = self._counts.get(key, 0) + 1
-            self._counts[key] = changed[key] = number
+            self._counts[key] = number
+            self._changed[key] = b"%d" % number
             value = msgspec.json.encode({"offset": record.offset, "number": number})
             outputs.append(Output(topic=self._output_topic, key=key, value=value, timestamp=record.timestamp))
         self._position = records[-1].offset + 1
-        changes = [(key, b"%d" % number) for key, number in changed.items()]
-        changes.append((b"p", b"%d" % self._position))
-        yield Commit(outputs=outputs, changes=changes, next_offset=self._position)
+        self._changed[b"p"] = b"%d" % self._position
+        yield Folded(outputs=outputs, next_offset=self._position)
+
+    def changes(self) -> Sequence[tuple[bytes, bytes | None]]:
+        changed, self._changed = self._changed, {}
+        return list(changed.items())
 
 
 def main() -> None:

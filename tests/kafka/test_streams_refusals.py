@@ -86,7 +86,7 @@ def test_a_transaction_with_a_record_that_is_too_large_leaves_nothing(world: Wor
         )
         await transactions.start()
         small = Output(topic=f"{prefix}outputs", key=b"k", value=b"small", timestamp=wall_ms())
-        too_large = {b"c:1": b"x" * 50_000_000}
+        too_large = [(b"c:1", b"x" * 50_000_000)]
         try:
             with pytest.raises((KafkaError, TimeoutError)):
                 await transactions.commit([small], too_large, now=wall_ms(), offset=None)
@@ -112,12 +112,12 @@ def test_a_new_owner_fences_the_old_one(world: World) -> None:
     async def contend() -> None:
         first, second = owner(), owner()
         await first.start()
-        await first.commit((), {b"c:1": b"1"}, now=wall_ms(), offset=None)
+        await first.commit((), [(b"c:1", b"1")], now=wall_ms(), offset=None)
         await second.start()
         await second.commit_fence(b"f:fence", b"", wall_ms())
         with pytest.raises(KafkaError):
-            await first.commit((), {b"c:1": b"2"}, now=wall_ms(), offset=None)
-        await second.commit((), {b"c:1": b"3"}, now=wall_ms(), offset=None)
+            await first.commit((), [(b"c:1", b"2")], now=wall_ms(), offset=None)
+        await second.commit((), [(b"c:1", b"3")], now=wall_ms(), offset=None)
         await second.stop()
         await first.stop()
 

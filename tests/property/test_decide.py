@@ -225,7 +225,7 @@ def test_encoding_and_decoding_at_any_point_changes_no_later_decision(
             out += records(outcome, 0, key_of(outcome))
         for outcome in cold.take(arrival.key, arrival.event, arrival.at):
             out += records(outcome, arrival.line, arrival.key)
-        cold.table.settle(cold.table.encode_changed(1, arrival.line))
+        cold.table.take_changes(1, arrival.line)
     for outcome in cold.fire(UNTIL):
         out += records(outcome, 0, key_of(outcome))
     assert out == fold(warm, history)

@@ -307,12 +307,11 @@ def test_a_wait_beyond_the_calendar_ends_with_it(configuration: FixedTime) -> No
 # Zones
 
 
-def test_the_customers_preference_goes_before_the_workflows_zone_and_the_default() -> None:
-    assert customer_zone({"timezone": "Asia/Kolkata"}, "Europe/Berlin", "UTC") == "Asia/Kolkata"
-    assert customer_zone({}, "Europe/Berlin", "UTC") == "Europe/Berlin"
-    assert customer_zone({}, None, "UTC") == "UTC"
+def test_the_customers_preference_goes_before_the_default() -> None:
+    assert customer_zone({"timezone": "Asia/Kolkata"}, "Europe/Berlin") == "Asia/Kolkata"
+    assert customer_zone({}, "Europe/Berlin") == "Europe/Berlin"
 
 
 @pytest.mark.parametrize("wrong", [None, 5, "", "CEST+2", ["UTC"], {"a": 1}])
 def test_a_preference_that_is_no_zone_is_ignored(wrong: int | str | list[str] | dict[str, int] | None) -> None:
-    assert customer_zone({"timezone": wrong}, "Europe/Berlin", "UTC") == "Europe/Berlin"  # type: ignore[dict-item]
+    assert customer_zone({"timezone": wrong}, "Europe/Berlin") == "Europe/Berlin"  # type: ignore[dict-item]

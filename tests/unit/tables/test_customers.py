@@ -1,7 +1,7 @@
 """The customers table: bytes are the truth, live objects are a cache of it."""
 
 from schemas.customer import HEAD_BYTES, Customer, Head, decode_customer, decode_head, encode_customer
-from tables.customers import CustomersTable
+from tables.customers import NEW_CUSTOMER_BYTES, CustomersTable
 
 
 def head(deadline: int | None = None) -> Head:
@@ -19,40 +19,50 @@ def table_with(*names: bytes, hot: int = 10) -> CustomersTable:
 def test_a_changed_customer_is_encoded_once_with_her_last_deadline() -> None:
     table = table_with(b"a", b"b")
     table.touch(b"a", 5)
-    changes = dict(table.encode_changed(3, 7))
+    changes = dict(table.take_changes(3, 7))
     assert set(changes) == {b"a", b"b"}
     assert decode_head(changes[b"a"]) == head(5)
     assert decode_customer(changes[b"a"]).customer_id == "a"
-    assert table.encode_changed(3, 8) == []
+    assert table.take_changes(3, 8) == []
 
 
-def test_what_was_settled_is_read_back_after_it_went_cold() -> None:
+def test_what_was_taken_is_read_back_after_it_went_cold() -> None:
     table = table_with(b"a", b"b", hot=0)
     customer = table.get(b"a")
     assert customer is not None
     customer.counts["x"] = 4
-    table.settle(table.encode_changed(3, 7))
+    table.take_changes(3, 7)
+    table.take_changes(3, 8)
+    table.add(b"c", Customer(customer_id="c"))
+    table.take_changes(3, 9)
     again = table.get(b"a")
     assert again is not customer
     assert again == customer
 
 
-def test_a_customer_that_was_changed_since_stays_hot() -> None:
-    table = table_with(b"a", hot=0)
-    changes = table.encode_changed(3, 7)
-    customer = table.get(b"a")
-    assert customer is not None
-    customer.counts["x"] = 1
-    table.touch(b"a", None)
-    table.settle(changes)
-    assert table.get(b"a") is customer
-
-
-def test_the_least_recently_touched_go_cold_first() -> None:
+def test_who_was_looked_at_lately_stays_decoded() -> None:
+    """Twice as many lookups as fit make two generations pass; who was looked at in the last one is the same object."""
     table = table_with(b"a", b"b", b"c", hot=2)
-    table.get(b"a")
-    table.settle(table.encode_changed(3, 7))
-    assert set(table._live) == {b"a", b"c"}
+    known = {name: table.get(name) for name in (b"a", b"b")}
+    table.take_changes(3, 7)
+    assert table.get(b"a") is known[b"a"]
+    for name in (b"d", b"e"):
+        table.add(name, Customer(customer_id=name.decode()))
+    table.take_changes(3, 8)
+    assert table.get(b"a") is known[b"a"]
+    assert table.get(b"b") is not known[b"b"]
+    assert len(table) == 5
+
+
+def test_the_size_of_what_changed_is_known_before_it_is_encoded() -> None:
+    """A customer counts once, with the bytes she had when she was stored; taken, nothing is left to count."""
+    table = table_with(b"a")
+    assert table.changed_bytes == NEW_CUSTOMER_BYTES
+    [(_, stored)] = table.take_changes(3, 7)
+    assert table.changed_bytes == 0
+    table.touch(b"a", None)
+    table.touch(b"a", 5)
+    assert table.changed_bytes == len(stored)
 
 
 def test_restored_customers_are_indexed_by_their_heads_alone() -> None:
