@@ -63,7 +63,7 @@ def _lap(work: Callable[[], None], events: int) -> Lap:
 
 
 if __name__ == "__main__":
-    gc.set_threshold(100_000, 50, 1_000)
+    gc.set_threshold(1_000_000, 50, 1_000)
     _documents = load_folder(Path(sys.argv[2])).documents
     _catalogue = compile_catalogue(definitions_from_documents(_documents), 1)
     sys.stdout.buffer.write(msgspec.json.encode(measure(Path(sys.argv[1]), _catalogue)))

@@ -75,7 +75,7 @@ async def _drain_batches(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, 
 if __name__ == "__main__":
     _brokers, _topic, _how = sys.argv[1:]
     if _how == "batches":
-        gc.set_threshold(100_000, 50, 1_000)
+        gc.set_threshold(1_000_000, 50, 1_000)
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     _lap = asyncio.run(read_and_decode(_brokers, _topic, each=_how == "each"))
     sys.stdout.buffer.write(msgspec.json.encode(_lap))

@@ -122,7 +122,12 @@ def _seen_before(customer: Customer, event_id: str, now: Millis) -> bool:
 
 
 def _forget(seen: dict[int, Millis], horizon: Millis) -> None:
-    for identity in [identity for identity, at in seen.items() if at <= horizon]:
+    stale = []
+    for identity, at in seen.items():
+        if at > horizon:
+            break
+        stale.append(identity)
+    for identity in stale:
         del seen[identity]
 
 

@@ -63,10 +63,10 @@ def observe(customer: Customer, event: Event, weight: float, half_life_ms: float
         if at > last[event_type]:  # noqa: PLR1730 -- max() costs three times as much
             last[event_type] = at
     recent = customer.recent
-    if not recent or at >= recent[-1][0]:
-        recent.append((at, event_type))
-    else:
+    if recent and at < recent[-1][0]:
         insort(recent, (at, event_type), key=lambda entry: entry[0])
+    else:
+        recent.append((at, event_type))
     del recent[:-RECENT_EVENTS]
     engaged = event_type in ENGAGED
     if behavioral or engaged:

@@ -32,11 +32,11 @@ MAX_COUNTED_TYPES: Final = 200
 MAX_STEP_HISTORY: Final = 100
 
 
-class Values(Struct, omit_defaults=True):
-    """What the states are made of."""
+class Values(Struct, omit_defaults=True, gc=False):
+    """What the states are made of: trees of plain values, so the collector of cycles needn't look at them."""
 
 
-class Visit(Values, omit_defaults=True):
+class Visit(Values, omit_defaults=True, gc=False):
     """One branch of an execution, standing in a step. `due_at` is None while only an event can move it."""
 
     step_id: str
@@ -49,7 +49,7 @@ class Visit(Values, omit_defaults=True):
     """Why a message waits: `timing`, `data_grace`."""
 
 
-class StepEntry(Values, array_like=True):
+class StepEntry(Values, array_like=True, gc=False):
     """One line of an execution's step history."""
 
     step_id: str
@@ -59,7 +59,7 @@ class StepEntry(Values, array_like=True):
     result: str
 
 
-class Execution(Values, omit_defaults=True):
+class Execution(Values, omit_defaults=True, gc=False):
     """One customer's run through one workflow."""
 
     execution_id: str
@@ -79,7 +79,7 @@ class Execution(Values, omit_defaults=True):
     """The variant taken at each split, by step."""
 
 
-class Ended(Values, omit_defaults=True):
+class Ended(Values, omit_defaults=True, gc=False):
     """What is kept of the last execution of a workflow: enough for re-entry and for `explain`."""
 
     execution_id: str
@@ -89,7 +89,7 @@ class Ended(Values, omit_defaults=True):
     last_send_at: Millis | None = None
 
 
-class Session(Values, omit_defaults=True):
+class Session(Values, omit_defaults=True, gc=False):
     """The latest session, made of behavioral events by `occurred_at`."""
 
     started_at: Millis
@@ -99,7 +99,7 @@ class Session(Values, omit_defaults=True):
     pages: int = 0
 
 
-class Contact(Values, omit_defaults=True):
+class Contact(Values, omit_defaults=True, gc=False):
     """Consent and suppression of one channel."""
 
     consent: str = "unknown"
@@ -107,7 +107,7 @@ class Contact(Values, omit_defaults=True):
     changed_at: Millis = 0
 
 
-class Customer(Values, omit_defaults=True):
+class Customer(Values, omit_defaults=True, gc=False):
     """Everything that a decision about this customer may depend on, besides the catalogue and the time."""
 
     customer_id: str
