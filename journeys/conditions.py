@@ -190,19 +190,26 @@ def read_performed(value: Json) -> Performed:
 
 
 def _compile_performed(performed: Performed, clauses: Clauses) -> Test:
+    clause = clause_of(performed, clauses)
+    if clause is not None:
+        return _compile_clause(clause)
     event_type, count = performed.event_type, performed.min_count
+    return lambda scene: scene.customer.counts.get(event_type, 0) >= count
+
+
+def clause_of(performed: Performed, clauses: Clauses) -> Clause | None:
+    """Return the clause of a `performed`, registered; None if the counters answer it."""
     if performed.within_hours is None and performed.where is None:
-        return lambda scene: scene.customer.counts.get(event_type, 0) >= count
-    within_ms = None if performed.within_hours is None else round(performed.within_hours * HOUR_MS)
+        return None
     clause = Clause(
         id=_clause_id(performed),
-        event_type=event_type,
-        min_count=count,
-        within_ms=within_ms,
+        event_type=performed.event_type,
+        min_count=performed.min_count,
+        within_ms=None if performed.within_hours is None else round(performed.within_hours * HOUR_MS),
         where=compile_where(performed.where, clauses),
     )
     clauses.register(clause)
-    return _compile_clause(clause)
+    return clause
 
 
 def _compile_clause(clause: Clause) -> Test:

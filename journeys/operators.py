@@ -27,7 +27,7 @@ Compare = Callable[[Value, Scene], bool | None]
 """Answers for a field's value; None where the types can't be compared."""
 
 _Holds = Callable[[object, object], bool]
-_Moment = Callable[[str], Millis]
+Moment = Callable[[str], Millis]
 """A constant instant, by zone (a date begins at another instant in each)."""
 
 POSITIVE: Final[dict[Operator, Operator]] = {
@@ -100,7 +100,7 @@ def compile_equality(constant: Json) -> Compare:
         return lambda value, _: value is constant
     if not isinstance(constant, str):
         return lambda value, _: value == constant and type(value) is not bool
-    moment = _moment(constant)
+    moment = moment_of(constant)
     if moment is None:
         return lambda value, _: value == constant
     begins = moment
@@ -131,7 +131,7 @@ _NOT_ABOVE: Final = cast("_Holds", operator.le)
 
 def _compile_order(holds: _Holds, constant: Json, label: str) -> Compare:
     kinds = _TEXTS if isinstance(constant, str) else _NUMBERS
-    moment = _moment(constant)
+    moment = moment_of(constant)
     refuse = _refusal(label, _KINDS[type(constant)])
 
     def compare(value: Value, scene: Scene) -> bool | None:
@@ -213,22 +213,22 @@ def _compile_contains(constant: Json, label: str) -> Compare:
 
 
 def _compile_within(hours: Json, label: str) -> Compare:
-    window_ms = round(cast("float", hours) * HOUR_MS)
+    window_ms = window_of(hours)
     refuse = _refusal(label, "an instant")
 
     def compare(value: Value, scene: Scene) -> bool | None:
-        instant = _instant(value, scene.zone)
+        instant = instant_of(value, scene.zone)
         return refuse(value, scene) if instant is None else scene.now - instant <= window_ms
 
     return compare
 
 
 def _compile_moment(holds: _Holds, constant: Json, label: str) -> Compare:
-    moment = _moment(constant)
+    moment = moment_of(constant)
     refuse = _refusal(label, "an instant")
 
     def compare(value: Value, scene: Scene) -> bool | None:
-        instant = _instant(value, scene.zone)
+        instant = instant_of(value, scene.zone)
         if instant is None or moment is None:
             return refuse(value, scene)
         return holds(instant, moment(scene.zone))
@@ -236,7 +236,12 @@ def _compile_moment(holds: _Holds, constant: Json, label: str) -> Compare:
     return compare
 
 
-def _instant(value: Value, zone: str) -> Millis | None:
+def window_of(hours: Json) -> Millis:
+    """Return the length of a `within_hours`."""
+    return round(cast("float", hours) * HOUR_MS)
+
+
+def instant_of(value: Value, zone: str) -> Millis | None:
     """Read a field's value as an instant; None if it isn't one."""
     if isinstance(value, str):
         return _parse(value, zone) if len(value) <= _LONGEST_INSTANT else None
@@ -245,12 +250,12 @@ def _instant(value: Value, zone: str) -> Millis | None:
     return None
 
 
-def _moment(constant: Json) -> _Moment | None:
+def moment_of(constant: Json) -> Moment | None:
     """Read a constant as an instant, once; a date once for each zone."""
     if isinstance(constant, str) and _DATE.fullmatch(constant):
         day = constant
         return None if _parse(day, "UTC") is None else lambda zone: cast("Millis", _parse(day, zone))
-    instant = _instant(constant, "UTC")
+    instant = instant_of(constant, "UTC")
     return None if instant is None else lambda _: instant
 
 
@@ -292,7 +297,7 @@ def _hours_mistake(constant: Json) -> str | None:
 
 
 def _moment_mistake(constant: Json) -> str | None:
-    if _moment(constant) is not None:
+    if moment_of(constant) is not None:
         return None
     return "needs a time such as 2026-01-31T09:00:00Z, a date such as 2026-01-31, or epoch milliseconds"
 
@@ -300,7 +305,7 @@ def _moment_mistake(constant: Json) -> str | None:
 def _range_mistake(constant: Json) -> str | None:
     match constant:
         case [str() as low, str() as high]:
-            first, last = _moment(low), _moment(high)
+            first, last = moment_of(low), moment_of(high)
             is_right = low <= high if first is None or last is None else first("UTC") <= last("UTC")
         case [int() | float() as low, int() | float() as high] if _is_number(low) and _is_number(high):
             is_right = low <= high

@@ -6,17 +6,20 @@ whatever the order of arrival, so a late event adds what is left of its weight a
 sum is never cut, or the order would matter; only the score that is read is.
 """
 
-from math import exp2
+from collections.abc import Callable
+from math import exp2, floor, inf, log2
+from operator import le, lt
 from typing import Final
 
 from schemas.customer import Customer
 from schemas.definitions import Scoring
 from schemas.events import MESSAGE_CHANNELS
-from schemas.instants import Millis
+from schemas.instants import LATEST, Millis
 
 HIGHEST_SCORE: Final = 100.0
 DIGITS: Final = 6
 """Scores are compared after rounding, so that the order of a sum of floats can't decide."""
+_HALF_A_STEP: Final = 0.5 * 10**-DIGITS
 
 _WEIGHTS_OF_ENGAGEMENT: Final = {
     "opened": 5.0,
@@ -80,3 +83,48 @@ def score(customer: Customer, now: Millis, half_life_ms: float) -> float:
     if value <= 0.0:
         return 0.0
     return round(value, DIGITS) if value < HIGHEST_SCORE else HIGHEST_SCORE
+
+
+# Falling ------------------------------------------------------------------------------------------------------
+
+
+def falls_to(customer: Customer, limit: float, now: Millis, half_life_ms: float) -> Millis | None:
+    """Return the first instant after `now` at which the score is at most `limit`; None if it is so now, or never is."""
+    return _first(customer, le, limit, now, half_life_ms)
+
+
+def falls_below(customer: Customer, limit: float, now: Millis, half_life_ms: float) -> Millis | None:
+    """Return the first instant after `now` at which the score is below `limit`; None if it is so now, or never is."""
+    return _first(customer, lt, limit, now, half_life_ms)
+
+
+def _first(
+    customer: Customer, is_there: Callable[[float, float], bool], limit: float, now: Millis, half_life_ms: float
+) -> Millis | None:
+    """Find where the falling score crosses a limit, exactly.
+
+    The decay, solved for the limit, gives the neighbourhood; within it the very score that conditions read, rounded
+    and cut, is asked by bisection.
+    """
+    if is_there(score(customer, now, half_life_ms), limit) or not is_there(0.0, limit):
+        return None
+    guess = _neighbourhood(customer, limit, half_life_ms) - 2
+    low = guess if now < guess <= LATEST and not is_there(score(customer, guess, half_life_ms), limit) else now
+    step = 4
+    while not is_there(score(customer, low + step, half_life_ms), limit):
+        low, step = low + step, 2 * step
+        if low > LATEST:
+            return None
+    high = low + step
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_there(score(customer, middle, half_life_ms), limit) else (middle, high)
+    return high if high <= LATEST else None
+
+
+def _neighbourhood(customer: Customer, limit: float, half_life_ms: float) -> Millis:
+    """Return about when the sum has decayed to what rounds to the limit."""
+    if customer.score_at is None or not 0.0 < customer.score < inf:
+        return 0
+    halvings = log2(customer.score / (max(limit, 0.0) + _HALF_A_STEP))
+    return customer.score_at + floor(min(halvings * half_life_ms, float(LATEST)))
