@@ -20,10 +20,10 @@ from schemas.decisions import Channel
 from schemas.definitions import (
     ActionStep,
     Category,
+    ChannelStep,
     ConditionDecision,
     DecisionStep,
     Definitions,
-    EmailStep,
     EventCondition,
     FrequencyThreshold,
     InactivityPeriod,
@@ -236,13 +236,13 @@ def _compile_step(
         logic=compile_where(step.conditional_logic, clauses),
     )
     match step:
-        case EmailStep(configuration=email):
+        case ChannelStep(configuration=message):
             return replace(
                 plain,
-                guard=compile_where(email.guard, clauses),
-                timing=compile_timing(email.timing),
-                category=email.category or category,
-                content=_compile_content(definitions.templates[email.template_id], clauses),
+                guard=compile_where(message.guard, clauses),
+                timing=compile_timing(message.timing),
+                category=message.category or category,
+                content=_compile_content(definitions.templates[message.template_id], clauses),
             )
         case WaitStep(configuration=wait):
             if isinstance(wait, UntilEvent):

@@ -19,7 +19,7 @@ from journeys.timing import CompiledTiming, customer_zone, next_send_time, wait_
 from journeys.turn import Turn
 from schemas.customer import MAX_STEP_HISTORY, Ended, Execution, StepEntry, Visit
 from schemas.decisions import Send
-from schemas.definitions import ActionStep, DecisionStep, EmailStep, Exit, SplitTest, UntilEvent, WaitStep
+from schemas.definitions import ActionStep, ChannelStep, DecisionStep, Exit, SplitTest, UntilEvent, WaitStep
 from schemas.events import Event, Json
 from schemas.identity import execution_id
 from schemas.instants import HOUR_MS, Millis, as_text, later, span
@@ -95,7 +95,7 @@ def _enter(turn: Turn, place: Place) -> tuple[str, ...] | None:
     if step.logic is not None and not step.logic(turn.scene):
         return _complete(turn, place, "skipped", step.next_steps)
     match step.step:
-        case EmailStep():
+        case ChannelStep():
             return _schedule(turn, place)
         case WaitStep():
             return _wait(turn, place)

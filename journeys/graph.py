@@ -11,10 +11,10 @@ from typing import Final, assert_never
 
 from schemas.definitions import (
     ActionStep,
+    ChannelStep,
     ConditionDecision,
     DecisionConfiguration,
     DecisionStep,
-    EmailStep,
     Exit,
     FixedTime,
     ScoreBased,
@@ -42,7 +42,7 @@ _NOTHING: Final[Mapping[str, str]] = {}
 def next_step_ids(step: Step) -> tuple[str, ...]:
     """Return every step that may come next, in listed order, each once."""
     match step:
-        case EmailStep():
+        case ChannelStep():
             targets: Iterable[str | None] = step.next_steps
         case WaitStep(configuration=UntilEvent(timeout_next_step=timeout)):
             targets = (*step.next_steps, timeout)
@@ -203,7 +203,7 @@ def _may_end(step: Step) -> bool:
 
 
 def sends_that_can_run_twice(steps: Sequence[Step], graph: Graph) -> list[str]:
-    """Return the e-mail steps that two branches running side by side can both come to, in listed order."""
+    """Return the message steps that two branches running side by side can both come to, in listed order."""
     parallel = [step for step in steps if not isinstance(step, DecisionStep) and len(set(step.next_steps)) > 1]
     twice: set[str] = set()
     for step in parallel[:MAX_FAN_OUTS]:
@@ -212,4 +212,4 @@ def sends_that_can_run_twice(steps: Sequence[Step], graph: Graph) -> list[str]:
             reached = _reached(graph, target) if target in graph else set()
             twice |= reached & seen
             seen |= reached
-    return [step.id for step in steps if step.id in twice and isinstance(step, EmailStep)]
+    return [step.id for step in steps if step.id in twice and isinstance(step, ChannelStep)]

@@ -77,7 +77,7 @@ def _message(
         customer_id=scene.customer.customer_id,
         channel=content.channel,
         to=address,
-        from_=rendered.sender or catalogue.settings.default_from,
+        from_=rendered.sender or (catalogue.settings.default_from if content.channel == "email" else None),
         reply_to=rendered.reply_to,
         subject=rendered.subject,
         html=rendered.html,

@@ -18,10 +18,10 @@ from journeys.templates import TemplateProblem, compile_template
 from journeys.timing import TimingProblem, compile_timing, compile_wait, parse_clock
 from schemas.definitions import (
     AddToSegment,
+    ChannelConfiguration,
     Comparison,
     Condition,
     DecisionStep,
-    EmailConfiguration,
     FixedTime,
     RemoveFromSegment,
     ScoreBased,
@@ -102,8 +102,8 @@ def check_part(value: Struct, spot: Spot, known: Known) -> Iterator[Problem]:
 
 def _check_references(value: Struct, spot: Spot, known: Known) -> Iterator[Problem]:
     match value:
-        case EmailConfiguration():
-            yield from _check_template_of(value, spot.under("template_id"), known)
+        case ChannelConfiguration():
+            yield from _check_template_of(value.template_id, value.channel, spot.under("template_id"), known)
         case SegmentBranch() | AddToSegment() | RemoveFromSegment():
             yield from _check_segment(value.segment_id, spot.under("segment_id"), known)
 
@@ -148,12 +148,11 @@ def _check_segment(name: str, spot: Spot, known: Known) -> Iterator[Problem]:
         yield _unknown("segment", name, spot, known.segments)
 
 
-def _check_template_of(email: EmailConfiguration, spot: Spot, known: Known) -> Iterator[Problem]:
-    if email.template_id not in known.templates:
-        yield _unknown("template", email.template_id, spot, known.templates)
-    elif known.templates[email.template_id] not in ("email", None):
-        channel = known.templates[email.template_id]
-        yield spot.wrong(f"template {shown(email.template_id)} is for {channel}", "a template for email")
+def _check_template_of(name: str, channel: str, spot: Spot, known: Known) -> Iterator[Problem]:
+    if name not in known.templates:
+        yield _unknown("template", name, spot, known.templates)
+    elif known.templates[name] not in (channel, None):
+        yield spot.wrong(f"template {shown(name)} is for {known.templates[name]}", f"a template for {channel}")
 
 
 def _check_field(field: str, spot: Spot) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ A condition that holds for a set of siblings lies in tagged unions, so that a ne
 until every place handles it.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from msgspec import Meta, Struct
 
@@ -141,13 +141,38 @@ class Timing(Definition, frozen=True, kw_only=True):
     expires_after_hours: Positive = 168
 
 
-class EmailConfiguration(Definition, frozen=True, kw_only=True):
-    """One e-mail from a template."""
+class ChannelConfiguration(Definition, frozen=True, kw_only=True):
+    """One message from a template of the step's channel."""
 
+    channel: ClassVar[Channel]
     template_id: Name
     timing: Timing = Timing()
     category: Category | None = None
     guard: Condition | None = None
+
+
+class EmailConfiguration(ChannelConfiguration, frozen=True, kw_only=True):
+    """One e-mail."""
+
+    channel: ClassVar[Channel] = "email"
+
+
+class SmsConfiguration(ChannelConfiguration, frozen=True, kw_only=True):
+    """One text message."""
+
+    channel: ClassVar[Channel] = "sms"
+
+
+class PushConfiguration(ChannelConfiguration, frozen=True, kw_only=True):
+    """One push notification."""
+
+    channel: ClassVar[Channel] = "push"
+
+
+class SocialConfiguration(ChannelConfiguration, frozen=True, kw_only=True):
+    """One message to the customer's account in a social network."""
+
+    channel: ClassVar[Channel] = "social"
 
 
 class FixedTime(Definition, frozen=True, kw_only=True, tag_field="type", tag="fixed_time"):
@@ -269,13 +294,37 @@ class Exit(Definition, frozen=True, kw_only=True, tag_field="type", tag="exit"):
 ActionConfiguration = UpdateAttributes | AddToSegment | RemoveFromSegment | Exit
 
 
-class EmailStep(Definition, frozen=True, kw_only=True, tag_field="type", tag="email"):
-    """Sends one e-mail; ends when it is out or refused."""
+class ChannelStep(Definition, frozen=True, kw_only=True):
+    """Sends one message on one channel; ends when it is out or refused."""
 
     id: Name
-    configuration: EmailConfiguration
+    configuration: ChannelConfiguration
     next_steps: tuple[Name, ...] = ()
     conditional_logic: Condition | None = None
+
+
+class EmailStep(ChannelStep, frozen=True, kw_only=True, tag_field="type", tag="email"):
+    """Sends one e-mail."""
+
+    configuration: EmailConfiguration
+
+
+class SmsStep(ChannelStep, frozen=True, kw_only=True, tag_field="type", tag="sms"):
+    """Sends one text message."""
+
+    configuration: SmsConfiguration
+
+
+class PushStep(ChannelStep, frozen=True, kw_only=True, tag_field="type", tag="push"):
+    """Sends one push notification."""
+
+    configuration: PushConfiguration
+
+
+class SocialStep(ChannelStep, frozen=True, kw_only=True, tag_field="type", tag="social"):
+    """Sends one message to the customer's account in a social network."""
+
+    configuration: SocialConfiguration
 
 
 class WaitStep(Definition, frozen=True, kw_only=True, tag_field="type", tag="wait"):
@@ -305,7 +354,7 @@ class ActionStep(Definition, frozen=True, kw_only=True, tag_field="type", tag="a
     conditional_logic: Condition | None = None
 
 
-Step = EmailStep | WaitStep | DecisionStep | ActionStep
+Step = EmailStep | SmsStep | PushStep | SocialStep | WaitStep | DecisionStep | ActionStep
 
 
 # Kinds --------------------------------------------------------------------------------------------------------
@@ -426,7 +475,7 @@ NOT_BUILT_YET: Final = {
         "date_attribute",
         "schedule",
     ),
-    "step": ("sms", "push", "social", "message", "experiment"),
+    "step": ("message", "experiment"),
     "wait": ("until_condition",),
     "action": ("trigger_webhook", "send_event"),
 }

@@ -43,6 +43,11 @@ NEEDY: Final[Document] = {
     "content_template": "<p>{plan}</p>",
     "personalization_fields": ["plan"],
 }
+OTHER_CHANNELS: Final = ("sms", "push", "social")
+SHORT: Final[tuple[Document, ...]] = tuple(
+    {"kind": "template", "id": f"{channel}_hello", "channel": channel, "content_template": "Hi {first_name} & co"}
+    for channel in OTHER_CHANNELS
+)
 VIP: Final[Document] = {"kind": "segment", "id": "vip"}
 AT_ONCE: Final[Document] = {"send_immediately": True}
 
@@ -107,6 +112,12 @@ def mail(
     return step(name, "email", then, {"template_id": template, "timing": timing or AT_ONCE, **rest}, when)
 
 
+def short(channel: str, *then: str, timing: Document | None = None, when: Json = None, **rest: Json) -> Document:
+    """Write an `sms`, `push` or `social` step, named as its channel; sent at once unless `timing` says otherwise."""
+    configuration: Document = {"template_id": f"{channel}_hello", "timing": timing or AT_ONCE, **rest}
+    return step(channel, channel, then, configuration, when)
+
+
 def wait(name: str, *then: str, when: Json = None, **durations: Json) -> Document:
     """Write a fixed wait."""
     return step(name, "wait", then, {"type": "fixed_time", **durations}, when)
@@ -133,8 +144,8 @@ def is_(field: str, operator: str, value: Json = None) -> Document:
 
 
 def compiled(*documents: Document, **settings: Json) -> Catalogue:
-    """Compile documents, together with two templates, a segment, and catalogue-wide settings."""
-    values: list[Json] = [*documents, HELLO, NEEDY, VIP, {"kind": "settings", **settings}]
+    """Compile documents, together with a few templates, a segment, and catalogue-wide settings."""
+    values: list[Json] = [*documents, HELLO, NEEDY, *SHORT, VIP, {"kind": "settings", **settings}]
     return compile_catalogue(definitions_from_documents(values), 1)
 
 

@@ -25,8 +25,10 @@ CUSTOMERS: Final = ("ada", "bob", "Zoë")
 VISITORS: Final = ("v1",)
 ZONES: Final = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu")
 BEHAVIORAL: Final = ("signup", "page_viewed", "order_completed", "cart_updated")
-ENGAGEMENT: Final = ("email_opened", "email_clicked", "email_opened", "email_unsubscribed")
+ENGAGEMENT: Final = ("email_opened", "email_clicked", "email_opened", "email_unsubscribed", "push_clicked")
 TYPES: Final = (*BEHAVIORAL, "email_opened", "email_clicked", "customer_updated")
+SHORT: Final = ("sms", "push", "social")
+"""The channels whose messages are nothing but text."""
 SEGMENTS: Final = ("vip", "quiet")
 PLANS: Final = ("free", "pro")
 
@@ -162,11 +164,11 @@ def _waits(draw: st.DrawFn) -> Document:
 @st.composite
 def _steps(draw: st.DrawFn, position: int, following: tuple[str, ...], back: str | None) -> Document:
     """Draw a step that leads to every one of `following`; a wait leads to `back` as well, or instead."""
-    kinds = ["email", "email", "wait", "until_event", "decision", "action"]
+    kinds = ["email", "email", "short", "wait", "until_event", "decision", "action"]
     if back is not None:
         kinds = ["loop"]
     elif len(following) > 1:
-        kinds = ["email", "wait", "until_event", "decision", "decision", "action"]
+        kinds = ["email", "short", "wait", "until_event", "decision", "decision", "action"]
     kind = draw(st.sampled_from(kinds))
     step: Document = {"id": f"s{position}", "next_steps": list(following)}
     step |= draw(_sometimes("conditional_logic", conditions(), 8)) if kind != "decision" else {}
@@ -183,6 +185,9 @@ def _steps(draw: st.DrawFn, position: int, following: tuple[str, ...], back: str
             email |= draw(_sometimes("guard", conditions(), 5))
             email |= draw(_sometimes("category", st.just("transactional"), 5))
             return step | {"type": "email", "configuration": email}
+        case "short":
+            channel = draw(st.sampled_from(SHORT))
+            return step | {"type": channel, "configuration": {"template_id": channel, "timing": draw(_timings())}}
         case "wait":
             return step | {"type": "wait", "configuration": draw(_waits())}
         case "until_event":
@@ -296,6 +301,9 @@ TEMPLATES: Final[tuple[Document, ...]] = (
         "content_template": "<p>{plan}</p>",
         "personalization_fields": ["plan"],
     },
+    {"kind": "template", "id": "sms", "channel": "sms", "content_template": "Hi {plan}"},
+    {"kind": "template", "id": "push", "channel": "push", "content_template": "Hi {plan}"},
+    {"kind": "template", "id": "social", "channel": "social", "content_template": "Hi {plan}"},
 )
 
 
@@ -369,6 +377,8 @@ def _bodies(draw: st.DrawFn) -> Document:
 _RARE: Final[tuple[Document, ...]] = (
     {"type": "consent_changed", "properties": {"channel": "email", "consent": "granted"}},
     {"type": "consent_changed", "properties": {"channel": "email", "consent": "denied"}},
+    {"type": "consent_changed", "properties": {"channel": "sms", "consent": "granted"}},
+    {"type": "push_unsubscribed", "properties": {}},
     {"type": "segment_entered", "properties": {"segment_id": "vip"}},
     {"type": "segment_left", "properties": {"segment_id": "vip"}},
     {"type": "page_viewed", "properties": {}, "topic": "crm-events"},
@@ -383,6 +393,8 @@ _RARE: Final[tuple[Document, ...]] = (
 def _updates(draw: st.DrawFn) -> Document:
     addresses = st.sampled_from(("ada@shop.example", "new@shop.example", None, "no address"))
     properties: Document = draw(_sometimes("email", addresses, 2))
+    for name in ("phone", "push_token", "social_id"):
+        properties |= draw(_sometimes(name, st.sampled_from(("one", "one", None)), 2))
     properties |= draw(_sometimes("attributes", st.sampled_from(_ATTRIBUTES).map(dict), 2))
     properties |= draw(_sometimes("preferences", st.sampled_from(_PREFERENCES).map(dict), 3))
     properties |= draw(_sometimes("lifecycle_stage", st.sampled_from(("lead", "customer", "advocate")), 3))
@@ -401,6 +413,7 @@ _PREFERENCES: Final[tuple[Document, ...]] = (
     {"timezone": "nowhere"},
     {"timezone": None},
     {"channels": {"email": False}},
+    {"channels": {"push": False, "sms": True}},
     {"channels": None},
 )
 

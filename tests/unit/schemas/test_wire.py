@@ -89,7 +89,8 @@ def test_a_framed_record_tells_the_number_of_its_schema(number: int, payload: by
 
 # Events -------------------------------------------------------------------------------------------------------
 
-_ids = st.none() | st.text(st.characters(exclude_characters="\x1f\x00", codec="utf-8"), min_size=1, max_size=20)
+_names = st.text(st.characters(exclude_characters="\x1f\x00", codec="utf-8"), min_size=1, max_size=20)
+_ids = st.none() | _names
 _json = st.recursive(
     st.none()
     | st.booleans()
@@ -106,11 +107,11 @@ _raws = _objects.map(lambda value: msgspec.Raw(msgspec.json.encode(value)))
 _instants = st.integers(EARLIEST, LATEST)
 _events = st.builds(
     Event,
-    event_id=_ids.filter(bool),
-    type=_ids.filter(bool),
+    event_id=_names,
+    type=_names,
     occurred_at=_instants,
     stream=st.just("behavioral"),
-    customer_id=_ids.filter(bool),
+    customer_id=_names,
     anonymous_id=_ids,
     received_at=st.none() | _instants,
     source=_ids,
