@@ -46,11 +46,11 @@ MAX_DEPTH: Final = 64
 MAX_PROBLEMS: Final = 1_000
 """Per document: a file of another program fed by mistake must not print a megabyte."""
 
-_LONGEST: Final = {"_minutes": 52_560_000, "_hours": 876_000, "_days": 36_500}
+LONGEST: Final = {"_minutes": 52_560_000, "_hours": 876_000, "_days": 36_500}
 """A century: whatever is added to an instant stays within the calendar."""
 
-_KEYS: Final = {"from_": "from", "negated": "not"}
-_DEFAULT_TAGS: Final = {"kind": "workflow", "condition_type": "event"}
+KEYS: Final = {"from_": "from", "negated": "not"}
+DEFAULT_TAGS: Final = {"kind": "workflow", "condition_type": "event"}
 _WORDS: Final[tuple[tuple[object, str], ...]] = (
     (AnyDefinition, "kind"),
     (TriggerCondition, "condition_type"),
@@ -206,7 +206,7 @@ def _read_scalar(value: object, form: object, place: _Place, limited: object = N
 
 
 def _read_duration(number: float, place: _Place) -> object:
-    for unit, longest in _LONGEST.items():
+    for unit, longest in LONGEST.items():
         if place.path.endswith(unit) and number > longest:
             return place.wrong(f"is {number:g}, more than a century", f"at most {longest}")
     return number
@@ -296,7 +296,7 @@ def _read_tagged(value: object, members: list[type[Struct]], place: _Place) -> o
         return place.wrong(f"is {shown(value)}", "a mapping")
     tag_field = str(members[0].__struct_config__.tag_field)
     by_tag = {str(member.__struct_config__.tag): member for member in members}
-    tag = value.get(tag_field, _DEFAULT_TAGS.get(tag_field, _WRONG))
+    tag = value.get(tag_field, DEFAULT_TAGS.get(tag_field, _WRONG))
     if isinstance(tag, str) and tag in by_tag:
         return _read_struct(value, by_tag[tag], place)
     word = next(word for form, word in _WORDS if set(get_args(form)) == set(members))
@@ -322,7 +322,7 @@ _READERS: Final[Mapping[object, Callable[[object, object, _Place], object]]] = {
 """By the origin of a type."""
 
 
-class _Field(Struct, frozen=True):
+class FieldForm(Struct, frozen=True):
     """One field of a struct: its name in Python, its type, whether a document must have it."""
 
     name: str
@@ -331,17 +331,17 @@ class _Field(Struct, frozen=True):
 
 
 @cache
-def _fields(form: type[Struct]) -> dict[str, _Field]:
+def forms_of(form: type[Struct]) -> dict[str, FieldForm]:
     """Return the fields of a struct by their key in documents."""
     hints = get_type_hints(form, include_extras=True)
     names = [field for field in fields(form) if not (form is EventCondition and field.name == "equals")]
-    return {_KEYS.get(f.name, f.name): _Field(f.name, hints[f.name], f.required) for f in names}
+    return {KEYS.get(f.name, f.name): FieldForm(f.name, hints[f.name], f.required) for f in names}
 
 
 def _read_struct(value: object, form: type[Struct], place: _Place) -> object:
     if not isinstance(value, dict):
         return place.wrong(f"is {shown(value)}", "a mapping")
-    known = _fields(form)
+    known = forms_of(form)
     tag_field = form.__struct_config__.tag_field
     unknown = [key for key in value if key not in known and key != tag_field]
     arguments: dict[str, object] = {}
@@ -362,7 +362,7 @@ def _read_struct(value: object, form: type[Struct], place: _Place) -> object:
     return built
 
 
-def _complain_of_missing(key: str, field: _Field, unknown: list[str], form: type[Struct], place: _Place) -> None:
+def _complain_of_missing(key: str, field: FieldForm, unknown: list[str], form: type[Struct], place: _Place) -> None:
     """Complain, unless the complaint about an unknown field already asks whether this one was meant."""
     meant = next((other for other in unknown if closest(other, [key])), None)
     if meant is None or form is EventCondition:
@@ -371,7 +371,7 @@ def _complain_of_missing(key: str, field: _Field, unknown: list[str], form: type
 
 
 def _complain_of_unknown(unknown: list[object], form: type[Struct], place: _Place) -> None:
-    known = _fields(form)
+    known = forms_of(form)
     tag_field = form.__struct_config__.tag_field
     allowed = [*([str(tag_field)] if tag_field else []), *known]
     for key in unknown:

@@ -13,6 +13,7 @@ from tidings.commands import kafka
 from tidings.commands.demo import demo
 from tidings.commands.processes import ingest, worker
 from tidings.commands.run import run_command
+from tidings.commands.schema import schema
 from tidings.commands.simulate import simulate_command
 from tidings.commands.validate import validate
 
@@ -25,6 +26,7 @@ app = typer.Typer(
     help="Tidings: watch what customers do, and send the right message at the right moment, or rightly none.",
 )
 app.command("validate")(validate)
+app.command("schema")(schema)
 app.command("simulate")(simulate_command)
 app.command("run")(run_command)
 app.command("demo")(demo)
