@@ -1,20 +1,16 @@
 """What an action step does to the customer."""
 
-import re
+from collections.abc import Callable
 from typing import Final
 
-import msgspec
 from msgspec import Struct
 
-from journeys.fields import compile_field, plain
 from journeys.profile import join_segment, leave_segment, set_bounded
+from journeys.resolving import Resolve, compile_value
 from journeys.scene import Scene
-from schemas.definitions import ActionConfiguration, AddToSegment, Exit, RemoveFromSegment, UpdateAttributes
-from schemas.events import Json, is_too_deep
-from schemas.instants import format_instant
-
-_REFERENCE: Final = re.compile(r"\$\{([^{}]{1,200})\}")
-NOW: Final = "now"
+from schemas.customer import MAX_ATTRIBUTES
+from schemas.definitions import ActionConfiguration, AddToSegment, RemoveFromSegment, UpdateAttributes
+from schemas.events import MAX_ID_CHARACTERS, Json, is_too_deep
 
 
 class Acted(Struct, frozen=True, kw_only=True):
@@ -24,67 +20,60 @@ class Acted(Struct, frozen=True, kw_only=True):
     refused: tuple[str, ...] = ()
 
 
-def act(configuration: ActionConfiguration, scene: Scene) -> Acted:
-    """Carry the action out."""
+Act = Callable[[Scene], Acted]
+NOTHING_DONE: Final = Acted()
+
+
+def compile_action(configuration: ActionConfiguration) -> Act | None:
+    """Compile what an action does to the customer; None if that is nothing.
+
+    Raises:
+        ValueError: a reference in a value names no field that can exist.
+    """
     match configuration:
         case UpdateAttributes(attributes=attributes):
-            return _update(attributes, scene)
+            return _compile_update(attributes)
         case AddToSegment(segment_id=segment_id):
-            joined = join_segment(scene.customer, segment_id)
-            return Acted(changed={"segment_entered": segment_id} if joined else {})
+            return lambda scene: _join(segment_id, scene)
         case RemoveFromSegment(segment_id=segment_id):
-            left = leave_segment(scene.customer, segment_id)
-            return Acted(changed={"segment_left": segment_id} if left else {})
-        case Exit():
-            return Acted()
+            return lambda scene: _leave(segment_id, scene)
+    return None
 
 
-def _update(attributes: dict[str, Json], scene: Scene) -> Acted:
+def _join(segment_id: str, scene: Scene) -> Acted:
+    joined = join_segment(scene.customer, segment_id)
+    return Acted(changed={"segment_entered": segment_id}) if joined else NOTHING_DONE
+
+
+def _leave(segment_id: str, scene: Scene) -> Acted:
+    left = leave_segment(scene.customer, segment_id)
+    return Acted(changed={"segment_left": segment_id}) if left else NOTHING_DONE
+
+
+def _compile_update(attributes: dict[str, Json]) -> Act:
+    updates = [(name, compile_value(value)) for name, value in attributes.items()]
+    return lambda scene: _update(updates, scene)
+
+
+def _update(updates: list[tuple[str, Resolve]], scene: Scene) -> Acted:
     customer = scene.customer
     changed: list[Json] = []
     refused: list[str] = []
-    for name, template in attributes.items():
-        value, before = resolve(template, scene), customer.attributes.get(name)
+    for name, resolve in updates:
+        value, before = resolve(scene), customer.attributes.get(name)
         if value is None:
             customer.attributes.pop(name, None)
-        elif is_too_deep({name: value}) or not set_bounded(customer.attributes, name, value):
-            # A value that holds its own predecessor grows a level each time; deeper ones couldn't be encoded.
-            refused.append(name)
+        elif not _is_acceptable(name, value) or not set_bounded(customer.attributes, name, value):
+            refused.append(name[:MAX_ID_CHARACTERS])
             continue
         if value != before or type(value) is not type(before):
             changed.append(name)
         # The action is the latest word on the attribute; an older CRM event doesn't take it back.
-        customer.attribute_times[name] = scene.now
+        if name in customer.attribute_times or len(customer.attribute_times) < 2 * MAX_ATTRIBUTES:
+            customer.attribute_times[name] = scene.now
     return Acted(changed={"changed": changed} if changed else {}, refused=tuple(refused))
 
 
-def resolve(value: Json, scene: Scene) -> Json:
-    """Resolve `${path}` in a value: alone it keeps the type of what it names, inside a text it becomes text."""
-    if isinstance(value, dict):
-        return {name: resolve(inner, scene) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [resolve(inner, scene) for inner in value]
-    if not isinstance(value, str):
-        return value
-    whole = _REFERENCE.fullmatch(value)
-    if whole is not None:
-        return _named(whole[1], scene)
-    return _REFERENCE.sub(lambda match: _as_text(_named(match[1], scene)), value)
-
-
-def _named(path: str, scene: Scene) -> Json:
-    if path == NOW:
-        return format_instant(scene.now)
-    found = plain(compile_field(path)(scene))
-    if found is None:
-        scene.warn(f"{path} has no value")
-    return found
-
-
-def _as_text(value: Json) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else _encode(value).decode()
-
-
-_encode: Final = msgspec.json.Encoder().encode
+def _is_acceptable(name: str, value: Json) -> bool:
+    # A value that holds its own predecessor grows a level each time; deeper ones couldn't be encoded.
+    return len(name) <= MAX_ID_CHARACTERS and not is_too_deep({name: value})

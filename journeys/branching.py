@@ -1,8 +1,12 @@
 """Where a decision step goes on: the first rule, the split, the threshold or the segment."""
 
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Final, assert_never
+
 from msgspec import Struct
 
-from journeys.catalogue import CompiledStep
+from journeys.conditions import Clauses, compile_condition
 from journeys.fields import compile_field, plain
 from journeys.scene import Scene
 from schemas.definitions import (
@@ -11,7 +15,6 @@ from schemas.definitions import (
     ScoreBased,
     SegmentCheck,
     SplitTest,
-    Variant,
 )
 from schemas.events import Json
 from schemas.identity import bucket
@@ -25,61 +28,117 @@ class Branching(Struct, frozen=True, kw_only=True):
     detail: dict[str, Json] = {}
 
 
-def branch(step: CompiledStep, configuration: DecisionConfiguration, scene: Scene, workflow_id: str) -> Branching:
-    """Choose the way on."""
+Choose = Callable[[Scene], Branching]
+
+
+def compile_decision(configuration: DecisionConfiguration, salt: str, clauses: Clauses) -> Choose:
+    """Compile the choice of a decision step.
+
+    Args:
+        configuration: a valid one.
+        salt: what the place in a split depends on besides the customer.
+        clauses: of the catalogue; conditions register here what has to be remembered.
+    """
     match configuration:
         case ConditionDecision():
-            return _by_condition(step, configuration, scene)
+            return _compile_condition(configuration, clauses)
         case SplitTest():
-            return _by_split(configuration, scene.customer.customer_id, f"{workflow_id}:{step.id}")
+            return _compile_split(configuration, salt)
         case ScoreBased():
-            return _by_score(configuration, scene)
+            return _compile_score(configuration)
         case SegmentCheck():
-            return _by_segment(configuration, scene)
+            return _compile_segments(configuration)
+        case _:
+            assert_never(configuration)
 
 
 def _default(next_step: str | None, detail: dict[str, Json]) -> Branching:
     return Branching(result="none" if next_step is None else "default", next_step=next_step, detail=detail)
 
 
-def _by_condition(step: CompiledStep, configuration: ConditionDecision, scene: Scene) -> Branching:
-    for position, (test, next_step) in enumerate(step.rules):
-        if test(scene):
-            return Branching(result="matched", next_step=next_step, detail={"rule": position})
-    return _default(configuration.default_next_step, {})
+def _compile_condition(configuration: ConditionDecision, clauses: Clauses) -> Choose:
+    rules = [
+        (
+            compile_condition(entry.rule, clauses),
+            Branching(result="matched", next_step=entry.next_step, detail={"rule": place}),
+        )
+        for place, entry in enumerate(configuration.conditions)
+    ]
+    otherwise = _default(configuration.default_next_step, {})
+
+    def choose(scene: Scene) -> Branching:
+        for test, way in rules:
+            if test(scene):
+                return way
+        return otherwise
+
+    return choose
 
 
-def _by_split(configuration: SplitTest, customer_id: str, salt: str) -> Branching:
-    chosen = choose_variant(configuration.variants, bucket(customer_id, salt))
-    return Branching(result=chosen.name, next_step=chosen.next_step, detail={"variant": chosen.name})
+# Splits -------------------------------------------------------------------------------------------------------
+
+_DIGITS: Final = 9
+"""Shares are summed as floats; rounded, 0.1 + 0.2 ends at 0.3, where the next share begins."""
 
 
-def choose_variant(variants: tuple[Variant, ...], place: float) -> Variant:
-    """Return the variant whose cumulative share of the weights holds the place (0 up to but not including 1)."""
-    total = sum(variant.weight for variant in variants)
-    reached = 0.0
-    for variant in variants[:-1]:
-        reached += variant.weight
-        if place < reached / total:
-            return variant
-    return variants[-1]
+def shares_end(weights: Sequence[float]) -> list[float]:
+    """Return where the share of each weight but the last ends, of places from 0 up to but not including 1."""
+    total, reached, ends = sum(weights), 0.0, []
+    for weight in weights[:-1]:
+        reached += weight
+        ends.append(round(reached / total, _DIGITS))
+    return ends
 
 
-def _by_score(configuration: ScoreBased, scene: Scene) -> Branching:
-    score = plain(compile_field(configuration.score_field)(scene))
-    if isinstance(score, bool) or not isinstance(score, int | float):
-        scene.warn(f"{configuration.score_field} is no number")
-        return _default(configuration.default_next_step, {})
-    reached = [threshold for threshold in configuration.thresholds if score >= threshold.min_score]
-    detail: dict[str, Json] = {"score": score}
-    if not reached:
-        return _default(configuration.default_next_step, detail)
-    best = max(reached, key=lambda threshold: threshold.min_score)
-    return Branching(result="reached", next_step=best.next_step, detail={**detail, "min_score": best.min_score})
+def share_of(ends: Sequence[float], place: float) -> int:
+    """Return which share holds a place; a share's start belongs to it, its end doesn't."""
+    return bisect_right(ends, place)
 
 
-def _by_segment(configuration: SegmentCheck, scene: Scene) -> Branching:
-    for entry in configuration.segments:
-        if entry.segment_id in scene.customer.segments:
-            return Branching(result="member", next_step=entry.next_step, detail={"segment_id": entry.segment_id})
-    return _default(configuration.default_next_step, {})
+def _compile_split(configuration: SplitTest, salt: str) -> Choose:
+    ends = shares_end([variant.weight for variant in configuration.variants])
+    ways = [
+        Branching(result=variant.name, next_step=variant.next_step, detail={"variant": variant.name})
+        for variant in configuration.variants
+    ]
+    return lambda scene: ways[share_of(ends, bucket(scene.customer.customer_id, salt))]
+
+
+# Scores and segments ------------------------------------------------------------------------------------------
+
+
+def _compile_score(configuration: ScoreBased) -> Choose:
+    look, name, default = compile_field(configuration.score_field), configuration.score_field, configuration
+    highest_first = sorted(configuration.thresholds, key=lambda threshold: -threshold.min_score)
+
+    def choose(scene: Scene) -> Branching:
+        score = plain(look(scene))
+        if isinstance(score, bool) or not isinstance(score, int | float):
+            scene.warn(f"{name} is no number")
+            return _default(default.default_next_step, {})
+        for threshold in highest_first:
+            if score >= threshold.min_score:
+                detail: dict[str, Json] = {"score": score, "min_score": threshold.min_score}
+                return Branching(result="reached", next_step=threshold.next_step, detail=detail)
+        return _default(default.default_next_step, {"score": score})
+
+    return choose
+
+
+def _compile_segments(configuration: SegmentCheck) -> Choose:
+    ways = [
+        (
+            entry.segment_id,
+            Branching(result="member", next_step=entry.next_step, detail={"segment_id": entry.segment_id}),
+        )
+        for entry in configuration.segments
+    ]
+    otherwise = _default(configuration.default_next_step, {})
+
+    def choose(scene: Scene) -> Branching:
+        for segment_id, way in ways:
+            if segment_id in scene.customer.segments:
+                return way
+        return otherwise
+
+    return choose

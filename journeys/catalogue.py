@@ -11,6 +11,8 @@ from typing import Final, assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
+from journeys.acting import Act, compile_action
+from journeys.branching import Choose, compile_decision
 from journeys.conditions import Clause, Clauses, Test, compile_condition, compile_equals, compile_where
 from journeys.scene import Scene
 from journeys.scoring import weights
@@ -21,7 +23,6 @@ from schemas.definitions import (
     ActionStep,
     Category,
     ChannelStep,
-    ConditionDecision,
     DecisionStep,
     Definitions,
     EventCondition,
@@ -77,7 +78,8 @@ class CompiledStep(Struct, frozen=True, kw_only=True):
     logic: Test | None = None
     guard: Test | None = None
     until_where: Test | None = None
-    rules: tuple[tuple[Test, str], ...] = ()
+    choose: Choose | None = None
+    act: Act | None = None
     wait: CompiledWait | None = None
     timing: CompiledTiming | None = None
     content: Content | None = None
@@ -210,11 +212,11 @@ def _compile_trigger(
 def _compile_workflow(workflow: Workflow, number: int, definitions: Definitions, clauses: Clauses) -> CompiledWorkflow:
     settings = workflow.settings
     return CompiledWorkflow(
-        id=workflow.id or workflow.name,
+        id=_id_of(workflow),
         version=number,
         first=workflow.steps[0].id,
         steps={
-            step.id: _compile_step(step, order, settings.category, definitions, clauses)
+            step.id: _compile_step(step, order, workflow, definitions, clauses)
             for order, step in enumerate(workflow.steps)
         },
         priority=settings.priority,
@@ -224,8 +226,12 @@ def _compile_workflow(workflow: Workflow, number: int, definitions: Definitions,
     )
 
 
+def _id_of(workflow: Workflow) -> str:
+    return workflow.id or workflow.name
+
+
 def _compile_step(
-    step: Step, order: int, category: Category, definitions: Definitions, clauses: Clauses
+    step: Step, order: int, workflow: Workflow, definitions: Definitions, clauses: Clauses
 ) -> CompiledStep:
     plain = CompiledStep(
         id=step.id,
@@ -241,18 +247,17 @@ def _compile_step(
                 plain,
                 guard=compile_where(message.guard, clauses),
                 timing=compile_timing(message.timing),
-                category=message.category or category,
+                category=message.category or workflow.settings.category,
                 content=_compile_content(definitions.templates[message.template_id], clauses),
             )
         case WaitStep(configuration=wait):
             if isinstance(wait, UntilEvent):
                 return replace(plain, until_where=compile_where(wait.where, clauses))
             return replace(plain, wait=compile_wait(wait))
-        case DecisionStep(configuration=ConditionDecision(conditions=branches)):
-            rules = tuple((compile_condition(entry.rule, clauses), entry.next_step) for entry in branches)
-            return replace(plain, rules=rules)
-        case DecisionStep() | ActionStep():
-            return plain
+        case DecisionStep(configuration=choice):
+            return replace(plain, choose=compile_decision(choice, f"{_id_of(workflow)}:{step.id}", clauses))
+        case ActionStep(configuration=action):
+            return replace(plain, act=compile_action(action))
         case _:
             assert_never(step)
 

@@ -9,9 +9,8 @@ from typing import Final, assert_never
 
 from msgspec import Struct
 
-from journeys.acting import act
+from journeys.acting import NOTHING_DONE
 from journeys.best_hours import DEFAULT_BEST_HOURS
-from journeys.branching import branch
 from journeys.catalogue import CompiledStep, CompiledTrigger, CompiledWorkflow
 from journeys.scene import Scene
 from journeys.sending import WAITS_FOR_DATA, Refusal, attempt
@@ -100,25 +99,36 @@ def _enter(turn: Turn, place: Place) -> tuple[str, ...] | None:
         case WaitStep():
             return _wait(turn, place)
         case DecisionStep(configuration=configuration):
-            chosen = branch(step, configuration, turn.scene, place.workflow.id)
-            if isinstance(configuration, SplitTest):
-                execution.variants[step.id] = chosen.result
-            following = () if chosen.next_step is None else (chosen.next_step,)
-            return _complete(turn, place, chosen.result, following, chosen.detail)
+            return _choose(turn, place, is_split=isinstance(configuration, SplitTest))
         case ActionStep(configuration=Exit()):
             _complete(turn, place, "exit", ())
             end(turn, execution, "exit")
             return None
-        case ActionStep(configuration=action):
-            acted = act(action, turn.scene)
-            if acted.changed:
-                turn.record("profile_changed", execution=execution, step_id=step.id, detail=acted.changed)
-            if acted.refused:
-                refused: dict[str, Json] = {"refused": list(acted.refused)}
-                turn.record("bound_reached", reason="attributes", execution=execution, step_id=step.id, detail=refused)
-            return _complete(turn, place, "done", step.next_steps)
+        case ActionStep():
+            return _act(turn, place)
         case _:
             assert_never(step.step)
+
+
+def _choose(turn: Turn, place: Place, *, is_split: bool) -> tuple[str, ...]:
+    choose = place.step.choose
+    assert choose is not None  # noqa: S101 -- a decision is compiled with its choice
+    chosen = choose(turn.scene)
+    if is_split:
+        place.execution.variants[place.step.id] = chosen.result
+    following = () if chosen.next_step is None else (chosen.next_step,)
+    return _complete(turn, place, chosen.result, following, chosen.detail)
+
+
+def _act(turn: Turn, place: Place) -> tuple[str, ...]:
+    execution, step = place.execution, place.step
+    acted = NOTHING_DONE if step.act is None else step.act(turn.scene)
+    if acted.changed:
+        turn.record("profile_changed", execution=execution, step_id=step.id, detail=acted.changed)
+    if acted.refused:
+        refused: dict[str, Json] = {"refused": list(acted.refused)}
+        turn.record("bound_reached", reason="attributes", execution=execution, step_id=step.id, detail=refused)
+    return _complete(turn, place, "done", step.next_steps)
 
 
 def _wait(turn: Turn, place: Place) -> tuple[str, ...] | None:

@@ -2,8 +2,7 @@
 
 import pytest
 
-from journeys.branching import choose_variant
-from schemas.definitions import Variant
+from journeys.branching import share_of, shares_end
 from schemas.events import Json
 from tests.journey import Document, Journey, decision, is_, wait, workflow
 
@@ -77,11 +76,28 @@ def test_the_first_segment_that_she_is_in_else_the_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "name"), [(0.0, "a"), (0.2499, "a"), (0.25, "b"), (0.7499, "b"), (0.75, "c"), (0.9999, "c")]
+    ("weights", "place", "expected"),
+    [
+        *[((1, 2, 1), place, 0) for place in (0.0, 0.2499)],
+        *[((1, 2, 1), place, 1) for place in (0.25, 0.7499)],
+        *[((1, 2, 1), place, 2) for place in (0.75, 0.9999)],
+        ((0.1, 0.2, 0.7), 0.0999, 0),
+        ((0.1, 0.2, 0.7), 0.1, 1),
+        ((0.1, 0.2, 0.7), 0.2999, 1),
+        ((0.1, 0.2, 0.7), 0.3, 2),
+        ((1, 1, 1), 0.3333, 0),
+        ((1, 1, 1), 0.3334, 1),
+        ((1, 1, 1), 0.6666, 1),
+        ((1, 1, 1), 0.6667, 2),
+        ((5,), 0.9999, 0),
+        ((0.0, 1.0), 0.0, 1),
+        ((1.0, 0.0), 0.9999, 0),
+    ],
 )
-def test_a_variant_holds_its_share_of_the_places_start_included_end_not(place: float, name: str) -> None:
-    variants = tuple(Variant(name=one, weight=weight, next_step=one) for one, weight in (("a", 1), ("b", 2), ("c", 1)))
-    assert choose_variant(variants, place).name == name
+def test_a_share_holds_its_places_start_included_end_not(
+    weights: tuple[float, ...], place: float, expected: int
+) -> None:
+    assert share_of(shares_end(weights), place) == expected
 
 
 def test_a_split_takes_the_same_way_every_time() -> None:
