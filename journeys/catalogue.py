@@ -6,32 +6,42 @@ predecessors.
 """
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Final, assert_never
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from journeys.absences import AwaitedAbsence
 from journeys.acting import Act, compile_action
 from journeys.branching import Choose, compile_decision
 from journeys.conditions import Clause, Clauses, Test, compile_condition, compile_equals, compile_where
 from journeys.scene import Scene
 from journeys.scoring import weights
+from journeys.sequences import Sequence, compile_sequence
 from journeys.templates import CompiledTemplate, compile_template
+from journeys.thresholds import Metric, Threshold
 from journeys.timing import CompiledTiming, CompiledWait, compile_timing, compile_wait
 from schemas.decisions import Channel
 from schemas.definitions import (
+    AbsenceCondition,
     ActionStep,
     Category,
     ChannelStep,
     DecisionStep,
     Definitions,
+    EngagementScore,
     EventCondition,
+    EventSequence,
     FrequencyThreshold,
     InactivityPeriod,
+    SessionThreshold,
     Settings,
     Step,
     Template,
     Trigger,
+    TriggerCondition,
     UntilEvent,
     WaitStep,
     Workflow,
@@ -49,14 +59,25 @@ class CompiledTrigger(Struct, frozen=True, kw_only=True):
     """`workflow/trigger`, under which a customer's state remembers it."""
     trigger_id: str
     workflow: "CompiledWorkflow"
-    event_type: str | None = None
-    """The type of event that can fire it; None for a silence."""
+    event_types: tuple[str, ...] = ()
+    """The types of event that concern it; none for a silence, or for what any event can move."""
     rank: tuple[int, int, str, str]
     cooldown_ms: Millis
     where: Test | None
     wanted: int = 0
     window_ms: Millis = 0
     silence_ms: Millis = 0
+    condition: Sequence | AwaitedAbsence | Threshold | None = None
+    """What has to hold for those that take more than one event, or a value that events move."""
+    memory: str = ""
+    """Under which a customer's state remembers it: another one once its conditions have changed."""
+
+
+class Rises(Struct, frozen=True, kw_only=True):
+    """The thresholds of one value, in ascending order, each with its trigger."""
+
+    leasts: tuple[float, ...]
+    triggers: tuple[CompiledTrigger, ...]
 
 
 class Content(Struct, frozen=True, kw_only=True):
@@ -119,6 +140,10 @@ class Catalogue(Struct, kw_only=True, frozen=True):
     workflows: dict[str, CompiledWorkflow]
     plans: dict[str, Plan]
     silences: tuple[CompiledTrigger, ...]
+    absences: dict[str, CompiledTrigger] = {}
+    """By their memory."""
+    rises: dict[Metric, Rises] = {}
+    has_strict_sequences: bool = False
     unnamed: Plan = Plan()
     """What an event of a type can do that `plans` doesn't name."""
     predecessors: Mapping[int, "Catalogue"] = {}
@@ -153,27 +178,45 @@ def compile_catalogue(
         grace_ms=span(definitions.settings.data_grace_minutes * MINUTE_MS),
         workflows=workflows,
         plans=_index(triggers, clauses, weights(definitions.scoring)),
-        silences=tuple(sorted((trigger for trigger in triggers if trigger.silence_ms), key=_timer_rank)),
+        silences=tuple(sorted((trigger for trigger in triggers if trigger.silence_ms), key=timer_rank)),
+        absences={trigger.memory: trigger for trigger in triggers if isinstance(trigger.condition, AwaitedAbsence)},
+        rises=_rises(triggers),
+        has_strict_sequences=any(isinstance(t.condition, Sequence) and t.condition.strict for t in triggers),
         predecessors=predecessors or {},
     )
 
 
-def _timer_rank(trigger: CompiledTrigger) -> tuple[int, int, str, str]:
+def _rises(triggers: list[CompiledTrigger]) -> dict[Metric, Rises]:
+    """Sort the triggers with a threshold by what it is on, and by how much it is."""
+    found: dict[Metric, list[tuple[float, CompiledTrigger]]] = {}
+    for trigger in triggers:
+        if isinstance(trigger.condition, Threshold):
+            found.setdefault(trigger.condition.metric, []).append((trigger.condition.least, trigger))
+    rises = {}
+    for metric, entries in found.items():
+        entries.sort(key=lambda entry: entry[0])
+        leasts, sorted_triggers = zip(*entries, strict=True)
+        rises[metric] = Rises(leasts=leasts, triggers=sorted_triggers)
+    return rises
+
+
+def timer_rank(trigger: CompiledTrigger) -> tuple[int, int, str, str]:
     """Return the place among timers of one instant, where the workflow's priority goes first."""
     priority, workflow_priority, workflow_id, trigger_id = trigger.rank
     return workflow_priority, priority, workflow_id, trigger_id
 
 
 def _index(triggers: list[CompiledTrigger], clauses: Clauses, weight_of: Mapping[str, float]) -> dict[str, Plan]:
-    types = {trigger.event_type for trigger in triggers} | {clause.event_type for clause in clauses}
+    types = {event_type for trigger in triggers for event_type in trigger.event_types} | {
+        clause.event_type for clause in clauses
+    }
     return {
         event_type: Plan(
             weight=weight_of.get(event_type, 0.0),
-            triggers=tuple(trigger for trigger in triggers if trigger.event_type == event_type),
+            triggers=tuple(trigger for trigger in triggers if event_type in trigger.event_types),
             clauses=tuple(clause for clause in clauses if clause.event_type == event_type),
         )
-        for event_type in (types | weight_of.keys()) - {None}
-        if event_type is not None
+        for event_type in types | weight_of.keys()
     }
 
 
@@ -196,17 +239,52 @@ def _compile_trigger(
         rank=(-trigger.priority, -workflow.priority, workflow.id, trigger_id),
         cooldown_ms=span(trigger.cooldown_hours * HOUR_MS),
         where=compile_where(conditions.where, clauses),
+        memory=_memory(workflow.id, trigger_id, conditions),
     )
     match conditions:
         case EventCondition():
             where = _both(compile_equals(conditions.equals), common.where)
-            return replace(common, event_type=conditions.event_type, where=where)
+            return replace(common, event_types=(conditions.event_type,), where=where)
         case FrequencyThreshold():
             window_ms = span(conditions.time_window_minutes * MINUTE_MS)
             wanted = conditions.min_frequency
-            return replace(common, event_type=conditions.event_type, wanted=wanted, window_ms=window_ms)
+            return replace(common, event_types=(conditions.event_type,), wanted=wanted, window_ms=window_ms)
         case InactivityPeriod():
             return replace(common, silence_ms=span(conditions.inactivity_hours * HOUR_MS))
+        case EventSequence():
+            return _compile_sequence(common, conditions, clauses)
+        case EngagementScore():
+            threshold = Threshold(metric="engagement_score", least=conditions.min_engagement_score)
+            return replace(common, condition=threshold)
+        case SessionThreshold():
+            return replace(common, condition=Threshold(metric=conditions.metric, least=conditions.min_value))
+        case AbsenceCondition(event_type=first, unless_event=second):
+            within_ms = span(conditions.within_minutes * MINUTE_MS)
+            awaited = AwaitedAbsence(memory=common.memory, first=first, second=second, within_ms=within_ms)
+            return replace(common, event_types=(first, second), condition=awaited)
+
+
+def _compile_sequence(common: CompiledTrigger, conditions: EventSequence, clauses: Clauses) -> CompiledTrigger:
+    """Compile a sequence; what the trigger's own `where` asks, the last event has to hold."""
+    items = [(item.event_type, compile_where(item.where, clauses)) for item in conditions.required_sequence]
+    last_type, last_where = items[-1]
+    items[-1] = last_type, _both(last_where, common.where)
+    within = conditions.within_minutes
+    sequence = compile_sequence(
+        items,
+        strict=conditions.contiguity == "strict",
+        within_ms=None if within is None else span(within * MINUTE_MS),
+        unless_event=conditions.unless_event,
+    )
+    return replace(common, event_types=tuple(sequence.standing_for), condition=sequence, where=None)
+
+
+_encode: Final = msgspec.json.Encoder(order="deterministic").encode
+
+
+def _memory(workflow_id: str, trigger_id: str, conditions: TriggerCondition) -> str:
+    """Return the name of what a customer remembers for a trigger; short, because every state holds it."""
+    return blake2b(_encode([workflow_id, trigger_id, conditions]), digest_size=6).hexdigest()
 
 
 def _compile_workflow(workflow: Workflow, number: int, definitions: Definitions, clauses: Clauses) -> CompiledWorkflow:

@@ -14,21 +14,25 @@ The order within an event is SPEC 12: dedupe, profile and history, running execu
 start, then triggers by priority. The order of timers due at one instant: expiry, sends, waits, triggers.
 """
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Final, assert_never
 
 import msgspec
 
-from journeys import profile
-from journeys.catalogue import Catalogue, CompiledTrigger, Plan
+from journeys import absences, profile, sequences
+from journeys.absences import AwaitedAbsence
+from journeys.catalogue import Catalogue, CompiledTrigger, Plan, timer_rank
 from journeys.conditions import remember
 from journeys.executions import end, resume, start, take_event, workflow_of
 from journeys.frequency import count_raises
+from journeys.rising import Rise, levels, rises_of
 from journeys.scene import Scene
+from journeys.sequences import Sequence
 from journeys.starting import is_first_of_day, refusal
+from journeys.thresholds import CERTAIN, Threshold
 from journeys.timing import customer_zone
 from journeys.turn import Turn
-from schemas.customer import NO_DEADLINE, SEEN_EVENTS, Customer, Execution, Visit
+from schemas.customer import NO_DEADLINE, SEEN_EVENTS, Absence, Customer, Execution, SequenceMemory, Visit
 from schemas.decisions import Effect
 from schemas.events import CRM_TYPES, Event, Json
 from schemas.identity import event_hash
@@ -44,7 +48,8 @@ LATE_DEADLINE_MS: Final = 5 * MINUTE_MS
 """How far ahead a deadline is set that is already past when it arises."""
 
 _encoder: Final = msgspec.json.Encoder()
-_NO_PROPERTIES: Final[dict[str, Json]] = {}
+_decode_event: Final = msgspec.json.Decoder(Event).decode
+_NO_RISES: Final[Mapping[str, Rise]] = {}
 
 
 def decide(customer: Customer, entry: Event | Due, catalogue: Catalogue, now: Millis) -> list[Effect]:
@@ -76,6 +81,9 @@ def deadline(customer: Customer, catalogue: Catalogue) -> Millis | None:
         due_at = _silence_due(customer, trigger, catalogue)
         if due_at is not None and due_at < soonest:
             soonest = due_at
+    for absence in customer.absences:
+        if absence.due_at < soonest and absence.trigger in catalogue.absences:
+            soonest = absence.due_at
     return None if soonest == NO_DEADLINE else soonest
 
 
@@ -94,15 +102,113 @@ def _decide_event(customer: Customer, event: Event, catalogue: Catalogue, now: M
     if event.machine and event.type not in CRM_TYPES:
         return turn.effects
     plan = catalogue.plans.get(event.type, catalogue.unnamed)
+    before = levels(customer, catalogue.rises) if catalogue.rises else None
     _learn(turn, event, plan)
     if customer.executions:
         _move_executions(turn, event)
-    for trigger in plan.triggers:
+    place = 0
+    if catalogue.has_strict_sequences and event.stream == "behavioral":
+        place = sequences.add_place(customer.timeline, event.occurred_at)
+    rises = _NO_RISES if before is None else rises_of(scene, before, catalogue.rises)
+    _take_triggers(turn, event, _with_rises(plan.triggers, rises) if rises else plan.triggers, place, rises)
+    return turn.effects
+
+
+def _with_rises(triggers: tuple[CompiledTrigger, ...], rises: Mapping[str, Rise]) -> tuple[CompiledTrigger, ...]:
+    return tuple(sorted((*triggers, *(rise.trigger for rise in rises.values())), key=lambda trigger: trigger.rank))
+
+
+def _take_triggers(
+    turn: Turn, event: Event, triggers: tuple[CompiledTrigger, ...], place: int, rises: Mapping[str, Rise]
+) -> None:
+    """Let the event reach the triggers, in their order.
+
+    Args:
+        turn: the decision in the making.
+        event: already learned from.
+        triggers: those that its type concerns, and those whose threshold it has reached.
+        place: its place among the behavioral events, where a strict sequence asks for it.
+        rises: the thresholds it has reached, by trigger.
+    """
+    for trigger in triggers:
+        if trigger.condition is not None:
+            _take_condition(turn, trigger, event, place, rises)
+            continue
         if trigger.where is not None and not _matches(turn, trigger, event):
             continue
-        if not trigger.wanted or _reaches(customer, trigger, event.occurred_at):
-            _fire(turn, trigger, event, confidence=1.0)
-    return turn.effects
+        if not trigger.wanted or _reaches(turn.customer, trigger, event.occurred_at):
+            _fire(turn, trigger, event)
+
+
+def _take_condition(
+    turn: Turn, trigger: CompiledTrigger, event: Event, place: int, rises: Mapping[str, Rise]
+) -> None:  # fmt: skip
+    """Let the event reach a trigger that takes more than this one event."""
+    condition = trigger.condition
+    match condition:
+        case Sequence():
+            if _completes(turn, trigger, condition, event, place):
+                _fire(turn, trigger, event)
+            elif turn.scene.warnings:
+                turn.scene.warnings.clear()
+        case Threshold():
+            if _matches(turn, trigger, event):
+                rise = rises[trigger.key]
+                turn.scene.warnings.extend(rise.warnings)
+                _fire(turn, trigger, event, rise.confidence, rise.detail)
+        case AwaitedAbsence():
+            _await_absence(turn, trigger, condition, event)
+        case None:
+            pass
+        case _:
+            assert_never(condition)
+
+
+def _completes(turn: Turn, trigger: CompiledTrigger, sequence: Sequence, event: Event, place: int) -> bool:
+    """Take the event into a sequence; its tests are looked at now, whatever completes the sequence later."""
+    bits, tests = sequence.standing_for[event.type]
+    if tests:
+        _look_at(turn, trigger, event)
+        for bit, test in tests:
+            if test(turn.scene):
+                bits |= bit
+    customer, at = turn.customer, event.occurred_at
+    behavioral = event.stream == "behavioral"
+    if not bits and (behavioral or not sequence.strict):
+        return False
+    memory = customer.sequences.get(trigger.memory)
+    if memory is None:
+        memory = customer.sequences[trigger.memory] = SequenceMemory()
+    if sequence.strict:
+        place = place if behavioral else sequences.place_between(customer.timeline, at)
+        return sequences.advance_strict(memory, sequence, place, bits, customer.timeline)
+    return sequences.advance_relaxed(memory, sequence, at, bits, turn.now - turn.catalogue.max_event_age_ms)
+
+
+def _await_absence(turn: Turn, trigger: CompiledTrigger, awaited: AwaitedAbsence, event: Event) -> None:
+    """Let the event end what waits for it, then begin to wait itself."""
+    customer, at = turn.customer, event.occurred_at
+    execution_key = None
+    is_second = event.type == awaited.second
+    if is_second:
+        absences.cancel(customer, awaited, at, execution_key)
+    if event.type == awaited.first:
+        _begin_absence(turn, trigger, awaited, event, execution_key)
+    if is_second:
+        absences.remember(customer, awaited, at, execution_key)
+
+
+def _begin_absence(
+    turn: Turn, trigger: CompiledTrigger, awaited: AwaitedAbsence, event: Event, execution_key: str | None
+) -> None:
+    catalogue, now = turn.catalogue, turn.now
+    if now - event.occurred_at > catalogue.max_event_age_ms or not _matches(turn, trigger, event):
+        return
+    known, occurred_at = catalogue.absences.keys(), event.occurred_at
+    if not absences.begin(
+        turn.customer, awaited, occurred_at, execution_key, lambda: _encoder.encode(event), known, now
+    ):
+        _reach_bound(turn, "absences", {"workflow_id": trigger.workflow.id, "trigger_id": trigger.trigger_id})
 
 
 def _seen_before(customer: Customer, event_id: str, now: Millis) -> bool:
@@ -206,10 +312,7 @@ def _matches(turn: Turn, trigger: CompiledTrigger, event: Event | None) -> bool:
     """Look at a trigger's `where`, with the event in view, in the zone that holds for the workflow."""
     if trigger.where is None:
         return True
-    scene, preferences = turn.scene, turn.customer.preferences
-    scene.execution = None
-    scene.event = event
-    scene.zone = customer_zone(preferences, trigger.workflow.zone) if preferences else trigger.workflow.zone
+    scene = _look_at(turn, trigger, event)
     if trigger.where(scene):
         return True
     # What it couldn't compare belongs to no decision.
@@ -218,18 +321,30 @@ def _matches(turn: Turn, trigger: CompiledTrigger, event: Event | None) -> bool:
     return False
 
 
-def _fire(turn: Turn, trigger: CompiledTrigger, event: Event, confidence: float) -> None:
+def _look_at(turn: Turn, trigger: CompiledTrigger, event: Event | None) -> Scene:
+    """Turn the scene to a trigger."""
+    scene, preferences = turn.scene, turn.customer.preferences
+    scene.execution = None
+    scene.event = event
+    scene.zone = customer_zone(preferences, trigger.workflow.zone) if preferences else trigger.workflow.zone
+    return scene
+
+
+def _fire(
+    turn: Turn, trigger: CompiledTrigger, event: Event, confidence: float = CERTAIN, more: dict[str, Json] | None = None
+) -> None:
     detail: dict[str, Json] = {
         "event_id": event.event_id,
         "event_type": event.type,
         "occurred_at": format_instant(event.occurred_at),
         "confidence_score": confidence,
+        **(more or {}),
     }
     _start_or_refuse(turn, trigger, event.occurred_at, detail, _encoder.encode(event))
 
 
 def _start_or_refuse(
-    turn: Turn, trigger: CompiledTrigger, caused_at: Millis, detail: dict[str, Json], encoded: bytes
+    turn: Turn, trigger: CompiledTrigger, caused_at: Millis | None, detail: dict[str, Json], encoded: bytes
 ) -> None:
     refused = refusal(turn, trigger, caused_at)
     if refused is None:
@@ -260,11 +375,30 @@ def _decide_due(customer: Customer, catalogue: Catalogue, now: Millis) -> list[E
     for execution, visit in _due_branches(turn):
         if execution in customer.executions and visit in execution.branches:
             resume(turn, execution, visit)
+    for trigger, absence in _due_triggers(turn):
+        if absence is None:
+            _answer_silence(turn, trigger)
+        else:
+            _answer_absence(turn, trigger, absence)
+    return turn.effects
+
+
+def _due_triggers(turn: Turn) -> list[tuple[CompiledTrigger, Absence | None]]:
+    """Return the silences and absences that are due, in the order of triggers at one instant."""
+    customer, catalogue = turn.customer, turn.catalogue
+    due: list[tuple[CompiledTrigger, Absence | None]] = []
     for trigger in catalogue.silences:
         due_at = _silence_due(customer, trigger, catalogue)
-        if due_at is not None and due_at <= now:
-            _answer_silence(turn, trigger)
-    return turn.effects
+        if due_at is not None and due_at <= turn.now:
+            due.append((trigger, None))
+    due += [
+        (catalogue.absences[absence.trigger], absence)
+        for absence in customer.absences
+        if absence.due_at <= turn.now and absence.trigger in catalogue.absences
+    ]
+    # Those of one trigger stay in the order in which they began.
+    due.sort(key=lambda entry: timer_rank(entry[0]))
+    return due
 
 
 def _due_branches(turn: Turn) -> Iterator[tuple[Execution, Visit]]:
@@ -306,5 +440,21 @@ def _answer_silence(turn: Turn, trigger: CompiledTrigger) -> None:
     customer.silences[trigger.key] = began
     if not _matches(turn, trigger, None):
         return
-    detail: dict[str, Json] = {"last_activity": as_text(began), "confidence_score": 1.0}
+    detail: dict[str, Json] = {"last_activity": as_text(began), "confidence_score": CERTAIN}
     _start_or_refuse(turn, trigger, began, detail, b"null")
+
+
+def _answer_absence(turn: Turn, trigger: CompiledTrigger, absence: Absence) -> None:
+    """Fire for a second event that didn't come, as if its first event had, or pass it by."""
+    turn.customer.absences = [waiting for waiting in turn.customer.absences if waiting is not absence]
+    first = _decode_event(absence.event)
+    if not _matches(turn, trigger, first):
+        return
+    detail: dict[str, Json] = {
+        "event_id": first.event_id,
+        "event_type": first.type,
+        "occurred_at": format_instant(absence.since),
+        "confidence_score": CERTAIN,
+    }
+    # Whether the first event was too old was looked at when it arrived.
+    _start_or_refuse(turn, trigger, None, detail, absence.event)

@@ -76,10 +76,14 @@ def add(
 
 def score(customer: Customer, now: Millis, half_life_ms: float) -> float:
     """Return the customer's engagement score at `now`: 0 to 100, rounded to 6 decimals."""
-    at = customer.score_at
+    return read_score(customer.score, customer.score_at, now, half_life_ms)
+
+
+def read_score(total: float, at: Millis | None, now: Millis, half_life_ms: float) -> float:
+    """Return the score that a sum as of `at` reads as at `now`: cut to 0 to 100, rounded to 6 decimals."""
     if at is None:
         return 0.0
-    value = customer.score if now <= at else customer.score * exp2((at - now) / half_life_ms)
+    value = total if now <= at else total * exp2((at - now) / half_life_ms)
     if value <= 0.0:
         return 0.0
     return round(value, DIGITS) if value < HIGHEST_SCORE else HIGHEST_SCORE

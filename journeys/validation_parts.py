@@ -22,10 +22,12 @@ from schemas.definitions import (
     Comparison,
     Condition,
     DecisionStep,
+    EventSequence,
     FixedTime,
     RemoveFromSegment,
     ScoreBased,
     SegmentBranch,
+    SessionThreshold,
     Settings,
     SplitTest,
     Template,
@@ -55,6 +57,9 @@ ROOTS: Final = (
 """What the first part of a dotted field may be."""
 
 
+MOST_ITEMS: Final = 20
+"""Of a sequence: as many as the recent events that are remembered of a customer."""
+LARGEST_COUNT: Final = 1_000
 _LISTED: Final = 10
 _MOST_RULES: Final = 200
 """Of one template: the time to compile it grows with their number and its length."""
@@ -92,6 +97,10 @@ def check_part(value: Struct, spot: Spot, known: Known) -> Iterator[Problem]:
             yield from _check_variants(value, spot)
         case ScoreBased():
             yield from _check_thresholds(value, spot)
+        case EventSequence():
+            yield from _check_sequence(value, spot.under("required_sequence"))
+        case SessionThreshold() if value.metric != "duration_minutes" and value.min_value > LARGEST_COUNT:
+            yield spot.under("min_value").wrong(f"is {value.min_value:g}", f"a number up to {LARGEST_COUNT}")
         case UpdateAttributes():
             yield from _check_attributes(value.attributes, spot.under("attributes"))
         case Settings():
@@ -242,6 +251,12 @@ def _check_thresholds(decision: ScoreBased, spot: Spot) -> Iterator[Problem]:
         if score in scores[:position]:
             place = spot.under("thresholds", position, "min_score")
             yield place.wrong(f"{score:g} is there twice", "each threshold once")
+
+
+def _check_sequence(sequence: EventSequence, spot: Spot) -> Iterator[Problem]:
+    number = len(sequence.required_sequence)
+    if not 1 <= number <= MOST_ITEMS:
+        yield spot.wrong(f"holds {number} events", f"1 to {MOST_ITEMS} events")
 
 
 def _check_attributes(value: Json, spot: Spot) -> Iterator[Problem]:

@@ -15,6 +15,7 @@ from journeys.graph import (
     unreachable,
 )
 from schemas.definitions import (
+    AbsenceCondition,
     AnyDefinition,
     EventCondition,
     FrequencyThreshold,
@@ -40,7 +41,10 @@ _KEYS_OF_OTHERS: Final = (
     "required_sequence",
     "unless_event",
     "within_minutes",
+    "contiguity",
     "min_engagement_score",
+    "metric",
+    "min_value",
     "cron",
 )
 """Keys of other trigger conditions, which an event condition would silently take as names of properties."""
@@ -147,7 +151,7 @@ def _warn_of_once(workflow: Workflow, spot: Spot) -> Iterator[Problem]:
     if workflow.settings.allow_multiple_executions or workflow.settings.re_entry is not None:
         return
     for position, trigger in enumerate(workflow.triggers):
-        if isinstance(trigger.conditions, FrequencyThreshold | InactivityPeriod):
+        if isinstance(trigger.conditions, FrequencyThreshold | InactivityPeriod | AbsenceCondition):
             kind = trigger.conditions.__struct_config__.tag
             yield spot.under("triggers", position).wrong(
                 f"{kind} can fire again and again, but the workflow runs only once in a customer's life",

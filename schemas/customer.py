@@ -107,6 +107,32 @@ class Contact(Values, omit_defaults=True, gc=False):
     changed_at: Millis = 0
 
 
+class SequenceMemory(Values, array_like=True, gc=False):
+    """What an `event_sequence` trigger remembers; see `journeys.sequences`."""
+
+    places: list[int] = field(default_factory=list)
+    """Of the events it keeps, in order: when each occurred, or its place in the timeline of behavioral events."""
+    bits: list[int] = field(default_factory=list)
+    """What each of them stands for."""
+    live: list[Millis | None] = field(default_factory=list)
+    """The latest start of a chain that has come so far, by item; empty when nothing is live."""
+    base: list[Millis | None] = field(default_factory=list)
+    """The same as it was before the first of the kept events."""
+    behind: Millis | None = None
+    """When the last match ended; what occurred before is not looked at."""
+
+
+class Absence(Values, array_like=True, gc=False):
+    """What waits for a second event that should not come."""
+
+    trigger: str
+    execution_key: str | None
+    since: Millis
+    due_at: Millis
+    event: bytes
+    """JSON of the first event."""
+
+
 class Customer(Values, omit_defaults=True, gc=False):
     """Everything that a decision about this customer may depend on, besides the catalogue and the time."""
 
@@ -152,6 +178,13 @@ class Customer(Values, omit_defaults=True, gc=False):
     """The UTC day of the last recorded refusal, by trigger and reason."""
     clauses: dict[str, list[Millis]] = field(default_factory=dict)
     """Instants that a `performed` clause still needs, by clause."""
+    sequences: dict[str, SequenceMemory] = field(default_factory=dict)
+    """By sequence trigger, what it remembers."""
+    timeline: list[int] = field(default_factory=list)
+    """The places of the newest behavioral events, oldest first; kept while a strict sequence is in force."""
+    absences: list[Absence] = field(default_factory=list)
+    second_events: dict[str, list[tuple[Millis, str]]] = field(default_factory=dict)
+    """By absence trigger: when its second events occurred, and their execution key, oldest first."""
 
 
 class Head(Struct, frozen=True, kw_only=True):

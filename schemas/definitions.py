@@ -111,7 +111,56 @@ class InactivityPeriod(Definition, frozen=True, kw_only=True, tag_field="conditi
     where: Condition | None = None
 
 
-TriggerCondition = EventCondition | FrequencyThreshold | InactivityPeriod
+class SequenceItem(Definition, frozen=True, kw_only=True):
+    """One event of a sequence; a document may write its type alone."""
+
+    event_type: Name
+    where: Condition | None = None
+
+
+class EventSequence(Definition, frozen=True, kw_only=True, tag_field="condition_type", tag="event_sequence"):
+    """Fires when the event completes the sequence: `strict` with nothing between, or `relaxed`."""
+
+    required_sequence: tuple[SequenceItem, ...]
+    contiguity: Literal["strict", "relaxed"] = "strict"
+    within_minutes: Positive | None = None
+    unless_event: Name | None = None
+    where: Condition | None = None
+
+
+class EngagementScore(Definition, frozen=True, kw_only=True, tag_field="condition_type", tag="engagement_score"):
+    """Fires when the score reaches the threshold from below."""
+
+    min_engagement_score: Annotated[float, Meta(gt=0, le=100)] = 50
+    where: Condition | None = None
+
+
+class SessionThreshold(Definition, frozen=True, kw_only=True, tag_field="condition_type", tag="session_threshold"):
+    """Fires when the session reaches the threshold, once a session."""
+
+    metric: Literal["events", "pages", "duration_minutes"]
+    min_value: Positive
+    where: Condition | None = None
+
+
+class AbsenceCondition(Definition, frozen=True, kw_only=True, tag_field="condition_type", tag="absence"):
+    """Fires when the second event has not followed the first in time."""
+
+    event_type: Name
+    unless_event: Name
+    within_minutes: Positive
+    where: Condition | None = None
+
+
+TriggerCondition = (
+    EventCondition
+    | FrequencyThreshold
+    | InactivityPeriod
+    | EventSequence
+    | EngagementScore
+    | SessionThreshold
+    | AbsenceCondition
+)
 TriggerType = Literal["behavioral", "transactional", "time_based", "data_driven", "engagement_based", "lifecycle"]
 
 
@@ -465,10 +514,6 @@ class Definitions(Struct, frozen=True, kw_only=True):
 NOT_BUILT_YET: Final = {
     "kind": ("experiment", "lifecycle", "suppression", "content_block", "model", "test"),
     "condition_type": (
-        "event_sequence",
-        "engagement_score",
-        "absence",
-        "session_threshold",
         "attribute_change",
         "lifecycle_change",
         "segment_change",

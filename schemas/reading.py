@@ -5,8 +5,9 @@ reads any definition. A mistake never stops the walk: it is noted, and its sibli
 could be built is kept with its path (`Reading.nodes`), also when something around it is wrong, so that checks which
 span several fields run on every sound part, and one round shows all mistakes.
 
-Three things the types can't say are said here: a condition is told apart by its keys, an event condition takes any
-further key as an equality, and two words of documents are reserved in Python (`from`, `not`).
+Four things the types can't say are said here: a condition is told apart by its keys, an event condition takes any
+further key as an equality, an item of a sequence may be its event type alone, and two words of documents are reserved
+in Python (`from`, `not`).
 """
 
 import math
@@ -31,6 +32,7 @@ from schemas.definitions import (
     EventCondition,
     Negation,
     Segment,
+    SequenceItem,
     Settings,
     Step,
     Template,
@@ -339,6 +341,8 @@ def forms_of(form: type[Struct]) -> dict[str, FieldForm]:
 
 
 def _read_struct(value: object, form: type[Struct], place: _Place) -> object:
+    if form is SequenceItem and isinstance(value, str):
+        value = {"event_type": value}
     if not isinstance(value, dict):
         return place.wrong(f"is {shown(value)}", "a mapping")
     known = forms_of(form)
@@ -414,7 +418,7 @@ def _describe_range(meta: Meta) -> str:
     if meta.ge is not None and meta.le is not None:
         return f" from {meta.ge} to {meta.le}"
     if meta.gt is not None:
-        return f" above {meta.gt}"
+        return f" above {meta.gt}" + ("" if meta.le is None else f", at most {meta.le}")
     return "" if meta.ge is None else f" of {meta.ge} or more"
 
 

@@ -89,6 +89,35 @@ def silence(hours: float, *, where: Json = None, **rest: Json) -> Document:
     return _trigger("time_based", {"condition_type": "inactivity_period", "inactivity_hours": hours}, where, rest)
 
 
+def sequence(*items: Json, where: Json = None, rest: Document | None = None, **conditions: Json) -> Document:
+    """Write a trigger for a sequence; `conditions` are its keys, `rest` those of the trigger."""
+    written: Document = {"condition_type": "event_sequence", "required_sequence": list(items), **conditions}
+    return _trigger("behavioral", written, where, rest or {})
+
+
+def score(least: float, *, where: Json = None, **rest: Json) -> Document:
+    """Write a trigger for an engagement score."""
+    conditions: Document = {"condition_type": "engagement_score", "min_engagement_score": least}
+    return _trigger("engagement_based", conditions, where, rest)
+
+
+def session(metric: str, least: float, *, where: Json = None, **rest: Json) -> Document:
+    """Write a trigger for a number of the session."""
+    conditions: Document = {"condition_type": "session_threshold", "metric": metric, "min_value": least}
+    return _trigger("behavioral", conditions, where, rest)
+
+
+def absence(first: str, second: str, minutes: float, *, where: Json = None, **rest: Json) -> Document:
+    """Write a trigger for a second event that doesn't follow a first one."""
+    conditions: Document = {
+        "condition_type": "absence",
+        "event_type": first,
+        "unless_event": second,
+        "within_minutes": minutes,
+    }
+    return _trigger("behavioral", conditions, where, rest)
+
+
 def _trigger(kind: str, conditions: Document, where: Json, rest: Document) -> Document:
     looked_at: Document = {} if where is None else {"where": where}
     return {"type": kind, "conditions": conditions | looked_at, **rest}

@@ -92,9 +92,37 @@ def _sometimes(key: str, values: st.SearchStrategy[Json], one_in: int = 4) -> st
 # Triggers -----------------------------------------------------------------------------------------------------
 
 
+TRIGGERS: Final = (
+    "event",
+    "event",
+    "event",
+    "frequency_threshold",
+    "inactivity_period",
+    "event_sequence",
+    "event_sequence",
+    "engagement_score",
+    "session_threshold",
+    "absence",
+)
+
+
+@st.composite
+def _sequences(draw: st.DrawFn) -> Document:
+    """Draw the conditions of a sequence of few types, some of whose items ask for more than their type."""
+    item: Json = {"event_type": "order_completed", "where": _comparison("event.total", "gte", 10)}
+    drawn = draw(
+        st.lists(st.sampled_from(("page_viewed", "order_completed", "email_opened", "")), min_size=1, max_size=3)
+    )
+    items: list[Json] = [name or item for name in drawn]
+    sequence: Document = {"condition_type": "event_sequence", "required_sequence": items}
+    sequence |= draw(_sometimes("contiguity", st.just("relaxed"), 2))
+    sequence |= draw(_sometimes("within_minutes", st.sampled_from(SPANS_H).map(lambda hours: hours * 60), 2))
+    return sequence | draw(_sometimes("unless_event", st.sampled_from(TYPES), 3))
+
+
 @st.composite
 def _triggers(draw: st.DrawFn) -> Document:
-    kind = draw(st.sampled_from(("event", "event", "frequency_threshold", "inactivity_period")))
+    kind = draw(st.sampled_from(TRIGGERS))
     match kind:
         case "event":
             conditions_: Document = {"event_type": draw(st.sampled_from(TYPES))}
@@ -105,6 +133,20 @@ def _triggers(draw: st.DrawFn) -> Document:
                 "event_type": draw(st.sampled_from(("page_viewed", "order_completed", "email_opened"))),
                 "min_frequency": draw(st.integers(1, 4)),
                 "time_window_minutes": draw(st.sampled_from(SPANS_H)) * 60,
+            }
+        case "event_sequence":
+            conditions_ = draw(_sequences())
+        case "engagement_score":
+            conditions_ = {"condition_type": kind, "min_engagement_score": draw(st.sampled_from((1, 4, 8.5, 20)))}
+        case "session_threshold":
+            metric, least = draw(st.sampled_from((("events", 2), ("pages", 2), ("duration_minutes", 30))))
+            conditions_ = {"condition_type": kind, "metric": metric, "min_value": least}
+        case "absence":
+            conditions_ = {
+                "condition_type": kind,
+                "event_type": draw(st.sampled_from(TYPES)),
+                "unless_event": draw(st.sampled_from(TYPES)),
+                "within_minutes": draw(st.sampled_from(SPANS_H)) * 60,
             }
         case _:
             conditions_ = {"condition_type": kind, "inactivity_hours": draw(st.sampled_from(SPANS_H))}

@@ -161,9 +161,9 @@ MISTAKES: Final[list[tuple[Json, str, str, str]]] = [
     # choices and tags
     (trigger(type="behavioural"), "triggers[0].type", "is 'behavioural'", "did you mean 'behavioral'?"),
     (
-        trigger(conditions={"condition_type": "absence"}),
+        trigger(conditions={"condition_type": "schedule"}),
         "triggers[0].conditions.condition_type",
-        "condition_type 'absence' isn't built yet",
+        "condition_type 'schedule' isn't built yet",
         "one of event, frequency_threshold, inactivity_period",
     ),
     (trigger(conditions={}), "triggers[0].conditions.event_type", "is missing", "text"),
