@@ -17,6 +17,7 @@ from journeys.absences import AwaitedAbsence
 from journeys.acting import Act, compile_action
 from journeys.branching import Choose, compile_decision
 from journeys.conditions import Clause, Clauses, Test, compile_condition, compile_equals, compile_where
+from journeys.quiet_hours import keep_quiet
 from journeys.scene import Scene
 from journeys.scoring import weights
 from journeys.sequences import Sequence, compile_sequence
@@ -103,6 +104,8 @@ class CompiledStep(Struct, frozen=True, kw_only=True):
     act: Act | None = None
     wait: CompiledWait | None = None
     timing: CompiledTiming | None = None
+    quiet_timing: CompiledTiming | None = None
+    """`timing` with the quiet hours of the settings taken out."""
     content: Content | None = None
     category: Category = "marketing"
 
@@ -321,11 +324,14 @@ def _compile_step(
     )
     match step:
         case ChannelStep(configuration=message):
+            category, timing = message.category or workflow.settings.category, compile_timing(message.timing)
+            quiet = None if category == "transactional" else definitions.settings.quiet_hours
             return replace(
                 plain,
                 guard=compile_where(message.guard, clauses),
-                timing=compile_timing(message.timing),
-                category=message.category or workflow.settings.category,
+                timing=timing,
+                quiet_timing=keep_quiet(timing, quiet, message.channel),
+                category=category,
                 content=_compile_content(definitions.templates[message.template_id], clauses),
             )
         case WaitStep(configuration=wait):

@@ -13,7 +13,7 @@ from journeys.acting import NOTHING_DONE
 from journeys.best_hours import DEFAULT_BEST_HOURS
 from journeys.catalogue import CompiledStep, CompiledTrigger, CompiledWorkflow
 from journeys.scene import Scene
-from journeys.sending import WAITS_FOR_DATA, Refusal, attempt
+from journeys.sending import WAITS_FOR_DATA, Refusal, attempt, with_quiet_hours
 from journeys.timing import CompiledTiming, customer_zone, next_send_time, wait_until
 from journeys.turn import Turn
 from schemas.customer import MAX_STEP_HISTORY, Ended, Execution, StepEntry, Visit
@@ -151,27 +151,39 @@ def _time_out(turn: Turn, place: Place) -> tuple[str, ...]:
 
 
 def _schedule(turn: Turn, place: Place) -> tuple[str, ...] | None:
+    """Send now if the timing allows it, else at the first instant at which it does."""
     timing = timing_of(place)
     place.visit.expires_at = later(turn.now, timing.expires_after_ms)
-    return _time(turn, place, turn.now + timing.delay_ms)
+    due, reason = _when(turn, place, turn.now + timing.delay_ms)
+    return _send(turn, place) if due == turn.now else _put_off(turn, place, due, reason)
 
 
-def _time(turn: Turn, place: Place, earliest: Millis) -> tuple[str, ...] | None:
-    """Send now if the timing allows it, else at the first instant from `earliest` on at which it does."""
-    best_hours = _best_hours(place.step)
-    due = next_send_time(timing_of(place), earliest, zone_of(turn, place.workflow), best_hours, place.visit.expires_at)
+def _when(turn: Turn, place: Place, earliest: Millis) -> tuple[Millis | None, str]:
+    """Find the first instant from `earliest` on at which the message may go out, and what it waits for until then."""
+    step, scene = place.step, turn.scene
+    timing = with_quiet_hours(step, scene)
+    best_hours, zone, expires_at = _best_hours(step), zone_of(turn, place.workflow), place.visit.expires_at
+    due = next_send_time(timing, earliest, zone, best_hours, expires_at)
+    if timing is step.timing or due == next_send_time(timing_of(place), earliest, zone, best_hours, expires_at):
+        return due, "timing"
+    return due, "quiet_hours"
+
+
+def _put_off(turn: Turn, place: Place, due: Millis | None, reason: str) -> tuple[str, ...] | None:
+    """Let the message wait for an instant, or suppress it where there is none before it expires."""
     if due is None:
         return _suppress(turn, place, Refusal(reason="no_possible_time"))
-    if due > turn.now:
-        _defer(turn, place, due, "timing")
-        return None
-    return _send(turn, place)
+    _defer(turn, place, due, reason)
+    return None
 
 
 def _send(turn: Turn, place: Place) -> tuple[str, ...] | None:
-    """Send, defer or suppress a message that is due; data that is missing is waited for, for a while."""
+    """Look at everything at the moment of sending: send, put off or suppress; missing data is waited for a while."""
     outcome = attempt(place.step, place.visit, place.execution, turn.scene, turn.catalogue)
-    return _publish(turn, place, outcome) if isinstance(outcome, Send) else _refuse(turn, place, outcome)
+    if isinstance(outcome, Refusal):
+        return _refuse(turn, place, outcome)
+    due, reason = _when(turn, place, turn.now)
+    return _publish(turn, place, outcome) if due == turn.now else _put_off(turn, place, due, reason)
 
 
 def _refuse(turn: Turn, place: Place, refusal: Refusal) -> tuple[str, ...] | None:
@@ -240,15 +252,10 @@ def resume(turn: Turn, execution: Execution, visit: Visit) -> None:
 
 
 def _send_when_due(turn: Turn, place: Place) -> tuple[str, ...] | None:
-    """Look at the time again: the zone may have changed since, a message may have expired or waited for data."""
-    visit = place.visit
-    if visit.expires_at is not None and turn.now >= visit.expires_at:
+    expires_at = place.visit.expires_at
+    if expires_at is not None and turn.now >= expires_at:
         return _suppress(turn, place, Refusal(reason="expired"))
-    if visit.deferred == WAITING_FOR_DATA:
-        outcome = attempt(place.step, visit, place.execution, turn.scene, turn.catalogue)
-        if isinstance(outcome, Refusal):
-            return _refuse(turn, place, outcome)
-    return _time(turn, place, turn.now)
+    return _send(turn, place)
 
 
 def take_event(turn: Turn, execution: Execution, visit: Visit, event: Event, encoded: bytes) -> None:

@@ -7,8 +7,10 @@ from typing import Final
 from msgspec import Struct
 
 from journeys.catalogue import Catalogue, CompiledStep, Content
+from journeys.quiet_hours import keep_quiet, preferred_quiet_hours
 from journeys.scene import Scene
 from journeys.templates import Rendered, render
+from journeys.timing import CompiledTiming
 from schemas.customer import Contact, Customer, Execution, Visit
 from schemas.decisions import Channel, Send
 from schemas.events import Json
@@ -58,6 +60,22 @@ def attempt(
     if rendered.missing:
         return Refusal(reason="missing_personalization", detail={"missing": list(rendered.missing)})
     return _message(step, content, visit, execution, scene, rendered, identity, address, links, catalogue)
+
+
+def with_quiet_hours(step: CompiledStep, scene: Scene) -> CompiledTiming:
+    """Return a message step's timing, without the hours in which this customer is not to be disturbed."""
+    timing, quiet_timing, content = step.timing, step.quiet_timing, step.content
+    assert timing is not None  # noqa: S101 -- only message steps come here, and they are compiled with these
+    assert quiet_timing is not None  # noqa: S101
+    assert content is not None  # noqa: S101
+    preference = scene.customer.preferences.get("quiet_hours")
+    if preference is None or step.category == "transactional":
+        return quiet_timing
+    own = preferred_quiet_hours(preference)
+    if own is None:
+        scene.warn("preferences.quiet_hours isn't {start, end, days, channels}, so those of the settings hold")
+        return quiet_timing
+    return keep_quiet(timing, own, content.channel)
 
 
 def _message(

@@ -1,7 +1,7 @@
 """When a message goes out and when a wait ends: local wall-clock rules turned into instants.
 
-What a timing asks for repeats by the week, so each rule (business hours, weekdays, best hours; quiet hours are to be
-one more) is a `Week`: for each weekday, Monday first, the windows of local minutes in which it holds. Rules combine
+What a timing asks for repeats by the week, so each rule (business hours, weekdays, best hours, what quiet hours leave)
+is a `Week`: for each weekday, Monday first, the windows of local minutes in which it holds. Rules combine
 by `both`. The search jumps from the start of one window to the next on the wall clock and looks at the zone only
 where it lands; where the offset changed on the way it goes on from the instant of the change. An instant satisfies a
 window when its wall clock lies in it, so both passes of an hour that occurs twice do.
@@ -168,6 +168,11 @@ def next_send_time(
             if best is not None:
                 return best
     return _first_instant(timing.week, timing.at, start, limit, zone_name)
+
+
+def can_hold(timing: CompiledTiming) -> bool:
+    """Tell whether there is a minute of the week at which everything asked for holds."""
+    return (timing.week if timing.at is None else both(timing.week, _minute(timing.at))) != _NEVER
 
 
 def both(first: Week, second: Week) -> Week:

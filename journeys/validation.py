@@ -13,12 +13,13 @@ from msgspec.structs import replace
 
 from journeys.documents import Document, id_of, kind_of, slug, step_ids, text_at
 from journeys.validation_parts import Known, check_part
+from journeys.validation_timing import check_timings
 from journeys.validation_workflows import check_workflow, warnings_of
-from schemas.definitions import AnyDefinition, Definitions, Scoring, Segment, Settings, Template, Workflow
+from schemas.definitions import AnyDefinition, Definitions, QuietHours, Scoring, Segment, Settings, Template, Workflow
 from schemas.errors import TidingsError
 from schemas.events import Json
 from schemas.problems import Problem, Spot, sentence, shown
-from schemas.reading import MAX_PROBLEMS, Node, read_definition
+from schemas.reading import MAX_PROBLEMS, Node, read, read_definition
 
 __all__ = ["Document", "InvalidDefinitions", "Validated", "definitions_from_documents", "validate"]
 
@@ -85,6 +86,7 @@ def _check_parts(document: Document, nodes: Sequence[Node], known: Known) -> Ite
         yield from check_part(node.value, Spot(document.file, node.path), local)
     if kind_of(document.value) == "workflow":
         yield from check_workflow(document.value, document.spot, nodes)
+        yield from check_timings(nodes, document.file, known.quiet_hours)
 
 
 def _known(documents: Sequence[Document]) -> Known:
@@ -98,7 +100,16 @@ def _known(documents: Sequence[Document]) -> Known:
             templates[name] = text_at(value, "channel") if "channel" in value else "email"
         elif kind_of(value) == "segment":
             segments.add(name)
-    return Known(templates=templates, segments=frozenset(segments))
+    return Known(templates=templates, segments=frozenset(segments), quiet_hours=_quiet_hours(documents))
+
+
+def _quiet_hours(documents: Sequence[Document]) -> QuietHours | None:
+    """Return the quiet hours of the settings, if they can be read."""
+    for document in documents:
+        value = document.value
+        if kind_of(value) == "settings" and isinstance(value, dict) and value.get("quiet_hours") is not None:
+            return read(value["quiet_hours"], QuietHours).value
+    return None
 
 
 def _check_id(document: Document, seen: dict[tuple[str, str], Document]) -> Iterator[Problem]:

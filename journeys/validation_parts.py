@@ -16,6 +16,7 @@ from journeys.fields import compile_field
 from journeys.operators import POSITIVE, constant_mistake
 from journeys.templates import TemplateProblem, compile_template
 from journeys.timing import TimingProblem, compile_timing, compile_wait, parse_clock
+from journeys.validation_timing import check_quiet_hours
 from schemas.definitions import (
     AddToSegment,
     ChannelConfiguration,
@@ -24,6 +25,7 @@ from schemas.definitions import (
     DecisionStep,
     EventSequence,
     FixedTime,
+    QuietHours,
     RemoveFromSegment,
     ScoreBased,
     SegmentBranch,
@@ -81,6 +83,7 @@ class Known(Struct, frozen=True, kw_only=True):
     templates: Mapping[str, str | None]
     segments: frozenset[str]
     steps: frozenset[str] = frozenset()
+    quiet_hours: QuietHours | None = None
 
 
 def check_part(value: Struct, spot: Spot, known: Known) -> Iterator[Problem]:
@@ -281,6 +284,8 @@ def _check_settings(settings: Settings, spot: Spot) -> Iterator[Problem]:
             f"is {shown(settings.public_url)}", "an address such as https://shop.example"
         )
     yield from _check_header(settings.default_from, spot.under("default_from"))
+    if settings.quiet_hours is not None:
+        yield from check_quiet_hours(settings.quiet_hours, spot.under("quiet_hours"))
 
 
 def _is_web_address(text: str) -> bool:

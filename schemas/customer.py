@@ -46,7 +46,7 @@ class Visit(Values, omit_defaults=True, gc=False):
     expires_at: Millis | None = None
     grace_until: Millis | None = None
     deferred: str | None = None
-    """Why a message waits: `timing`, `data_grace`."""
+    """Why a message waits: `timing`, `quiet_hours`, `frequency_cap`, `data_grace`."""
 
 
 class StepEntry(Values, array_like=True, gc=False):

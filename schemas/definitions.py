@@ -20,6 +20,7 @@ Count = Annotated[int, Meta(ge=1, le=1_000)]
 """Any count in a trigger or a `performed`: the number of instants a customer's state may have to keep."""
 
 Category = Literal["marketing", "transactional"]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Operator = Literal[
     "eq",
     "ne",
@@ -485,6 +486,15 @@ class Scoring(Definition, frozen=True, kw_only=True, tag_field="kind", tag="scor
     half_life_hours: Positive = 14 * 24
 
 
+class QuietHours(Definition, frozen=True, kw_only=True):
+    """Local hours without marketing messages: start included, end not; a window belongs to the day it starts on."""
+
+    start: str
+    end: str
+    days: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    channels: tuple[Channel, ...] = ("email", "sms", "push", "social")
+
+
 class Settings(Definition, frozen=True, kw_only=True, tag_field="kind", tag="settings"):
     """Catalogue-wide settings."""
 
@@ -493,6 +503,7 @@ class Settings(Definition, frozen=True, kw_only=True, tag_field="kind", tag="set
     max_event_age_hours: Positive = 72
     data_grace_minutes: NotNegative = 10
     require_consent: tuple[Channel, ...] = ("sms",)
+    quiet_hours: QuietHours | None = None
     default_from: str | None = None
     public_url: str | None = None
     """Where message links lead, such as https://links.shop.example; without it they have no value."""

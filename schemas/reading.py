@@ -69,7 +69,6 @@ _FIELDS_NOT_BUILT_YET: Final[dict[type[Struct], tuple[str, ...]]] = {
     Settings: (
         "execution_timeout_hours",
         "frequency_caps",
-        "quiet_hours",
         "max_sends_per_minute",
         "global_holdout_percent",
         "channel_spacing_hours",

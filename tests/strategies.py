@@ -349,6 +349,14 @@ TEMPLATES: Final[tuple[Document, ...]] = (
 )
 
 
+_QUIET_HOURS: Final[tuple[Document, ...]] = (
+    {"start": "17:00", "end": "02:30"},
+    {"start": "03:00", "end": "09:00", "days": ["mon", "sat", "sun"]},
+    {"start": "10:00", "end": "10:30", "channels": ["sms"]},
+)
+"""They leave every timing below a minute in which it holds."""
+
+
 @st.composite
 def _settings(draw: st.DrawFn) -> Document:
     settings: Document = {"kind": "settings"}
@@ -356,6 +364,7 @@ def _settings(draw: st.DrawFn) -> Document:
     settings |= draw(_sometimes("data_grace_minutes", st.sampled_from((0, 1, 30))))
     settings |= draw(_sometimes("max_event_age_hours", st.sampled_from((1, 24)), 3))
     settings |= draw(_sometimes("max_concurrent_executions", st.sampled_from((1, 2, 3)), 3))
+    settings |= draw(_sometimes("quiet_hours", st.sampled_from(_QUIET_HOURS).map(dict), 3))
     settings |= draw(_sometimes("require_consent", st.just(["email"]), 8))
     return settings
 
@@ -457,6 +466,8 @@ _PREFERENCES: Final[tuple[Document, ...]] = (
     {"channels": {"email": False}},
     {"channels": {"push": False, "sms": True}},
     {"channels": None},
+    {"quiet_hours": {"start": "22:00", "end": "08:00", "days": ["sat", "sun"]}},
+    {"quiet_hours": {"start": "nine"}},
 )
 
 

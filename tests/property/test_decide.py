@@ -18,6 +18,7 @@ from journeys.catalogue import Catalogue, compile_catalogue
 from journeys.decide import DUE, deadline, decide
 from journeys.executions import zone_of
 from journeys.scene import Scene
+from journeys.sending import with_quiet_hours
 from journeys.timing import next_send_time
 from journeys.turn import Turn
 from journeys.validation import definitions_from_documents
@@ -279,8 +280,8 @@ def test_a_message_goes_out_only_when_its_timing_holds_and_before_it_expires(
                 turn = Turn(customer=customer, catalogue=catalogue, now=now, cause="", scene=scene)
                 best = frozenset[int]() if step.category == "transactional" else DEFAULT_BEST_HOURS
                 expires_at = parse_instant(send.expires_at)
-                assert step.timing is not None
-                assert next_send_time(step.timing, now, zone_of(turn, workflow_), best, expires_at) == now
+                timing, zone = with_quiet_hours(step, scene), zone_of(turn, workflow_)
+                assert next_send_time(timing, now, zone, best, expires_at) == now
                 assert parse_instant(send.send_at) == now < expires_at
 
 

@@ -6,8 +6,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from journeys.timing import CompiledTiming, TimingProblem, compile_timing, compile_wait, next_send_time, wait_until
-from schemas.definitions import FixedTime, Timing, UntilTime
+from journeys.quiet_hours import keep_quiet
+from journeys.timing import (
+    CompiledTiming,
+    TimingProblem,
+    can_hold,
+    compile_timing,
+    compile_wait,
+    next_send_time,
+    wait_until,
+)
+from schemas.definitions import FixedTime, QuietHours, Timing, UntilTime, Weekday
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis, from_local, local, parse_instant
 
 # Zones with offsets of 30 and 45 minutes, changes of half an hour, of two hours, at midnight, and skipped days.
@@ -51,6 +60,7 @@ CHANGES = tuple(
     )
 )
 SCANNED_DAYS = 3
+DAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 near_changes = st.builds(
     lambda change, minutes, rest: change + minutes * MINUTE_MS + rest,
@@ -70,11 +80,33 @@ timings = st.builds(
 hours = st.frozensets(st.integers(0, 23), min_size=1, max_size=6)
 
 
-def compiled_or_none(timing: Timing) -> CompiledTiming | None:
+quiets = st.none() | st.builds(
+    QuietHours,
+    start=clocks | st.sampled_from(["22:00", "09:00"]),
+    end=clocks | st.sampled_from(["08:00", "17:00"]),
+    days=st.lists(st.sampled_from(DAYS), max_size=7).map(tuple),
+)
+
+
+def compiled_or_none(timing: Timing, quiet: QuietHours | None = None) -> CompiledTiming | None:
     try:
-        return compile_timing(timing)
+        compiled = keep_quiet(compile_timing(timing), quiet, "email")
     except TimingProblem:
         return None
+    return compiled if can_hold(compiled) else None
+
+
+def is_quiet(quiet: QuietHours | None, wall: datetime) -> bool:
+    """Look whether a window that began today, or yesterday, is still open, on a wall clock of ever equal days."""
+    if quiet is None:
+        return False
+    for days in (0, 1):
+        day = wall.replace(tzinfo=None, hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days)
+        begin, end = (day + timedelta(hours=int(text[:2]), minutes=int(text[3:])) for text in (quiet.start, quiet.end))
+        end += timedelta(days=1) if end <= begin else timedelta()
+        if DAYS[day.weekday()] in quiet.days and begin <= wall.replace(tzinfo=None) < end:
+            return True
+    return False
 
 
 def named_instants(at: str, around: Millis, zone: str) -> set[Millis]:
@@ -88,7 +120,9 @@ def named_instants(at: str, around: Millis, zone: str) -> set[Millis]:
     return found
 
 
-def scan(timing: Timing, start: Millis, zone: str, best_hours: frozenset[int] | None, end: Millis) -> Millis | None:
+def scan(
+    timing: Timing, quiet: QuietHours | None, start: Millis, zone: str, best_hours: frozenset[int] | None, end: Millis
+) -> Millis | None:
     """Look at the start and at each minute behind it."""
     named = None if timing.at is None else named_instants(timing.at, start, zone)
     instant = start
@@ -97,6 +131,7 @@ def scan(timing: Timing, start: Millis, zone: str, best_hours: frozenset[int] | 
         allowed = (
             (not timing.business_hours_only or 9 <= wall.hour < 17)
             and (not timing.avoid_weekends or wall.weekday() < 5)
+            and not is_quiet(quiet, wall)
             and (best_hours is None or wall.hour in best_hours)
             and (named is None or any(begin <= instant < begin + MINUTE_MS for begin in named))
         )
@@ -106,28 +141,39 @@ def scan(timing: Timing, start: Millis, zone: str, best_hours: frozenset[int] | 
     return None
 
 
-@given(timings, near_changes, st.sampled_from(ZONES), hours)
-@example(Timing(at="23:30", optimize=False), parse_instant("2025-03-30T01:00:00Z"), "America/Nuuk", frozenset({9}))
-@example(Timing(at="10:00", optimize=False), parse_instant("2011-12-30T08:00:00Z"), "Pacific/Apia", frozenset({9}))
+@given(timings, quiets, near_changes, st.sampled_from(ZONES), hours)
+@example(
+    Timing(at="23:30", optimize=False), None, parse_instant("2025-03-30T01:00:00Z"), "America/Nuuk", frozenset({9})
+)
+@example(
+    Timing(at="10:00", optimize=False), None, parse_instant("2011-12-30T08:00:00Z"), "Pacific/Apia", frozenset({9})
+)
+@example(
+    Timing(optimize=False),
+    QuietHours(start="22:00", end="02:30"),
+    parse_instant("2025-10-25T23:00:00Z"),
+    "Europe/Berlin",
+    frozenset({9}),
+)
 def test_the_send_time_is_the_first_that_a_scan_finds(
-    timing: Timing, now: Millis, zone: str, best_hours: frozenset[int]
+    timing: Timing, quiet: QuietHours | None, now: Millis, zone: str, best_hours: frozenset[int]
 ) -> None:
-    compiled = compiled_or_none(timing)
+    compiled = compiled_or_none(timing, quiet)
     if compiled is None:
         return
     start = now + compiled.delay_ms
     end = start + SCANNED_DAYS * DAY_MS
-    expected = None if timing.optimize is False else scan(timing, start, zone, best_hours, end)
+    expected = None if timing.optimize is False else scan(timing, quiet, start, zone, best_hours, end)
     if expected is None:
-        expected = scan(timing, start, zone, None, end)
+        expected = scan(timing, quiet, start, zone, None, end)
     assert next_send_time(compiled, start, zone, best_hours, end) == expected
 
 
-@given(timings, near_changes, st.sampled_from(ZONES), hours, st.integers(1, 200))
+@given(timings, quiets, near_changes, st.sampled_from(ZONES), hours, st.integers(1, 200))
 def test_a_send_time_still_holds_when_it_comes(
-    timing: Timing, now: Millis, zone: str, best_hours: frozenset[int], expires_hours: int
+    timing: Timing, quiet: QuietHours | None, now: Millis, zone: str, best_hours: frozenset[int], expires_hours: int
 ) -> None:
-    compiled = compiled_or_none(timing)
+    compiled = compiled_or_none(timing, quiet)
     if compiled is None:
         return
     not_after = now + expires_hours * HOUR_MS
