@@ -18,6 +18,7 @@ from journeys.validation_workflows import check_workflow, warnings_of
 from schemas.definitions import AnyDefinition, Definitions, QuietHours, Scoring, Segment, Settings, Template, Workflow
 from schemas.errors import TidingsError
 from schemas.events import Json
+from schemas.expectations import WorkflowTest
 from schemas.problems import Problem, Spot, sentence, shown
 from schemas.reading import MAX_PROBLEMS, Node, read, read_definition
 
@@ -25,11 +26,15 @@ __all__ = ["Document", "InvalidDefinitions", "Validated", "definitions_from_docu
 
 
 class Validated(Struct, frozen=True, kw_only=True):
-    """What became of the documents: without problems a complete set, otherwise None; warnings either way."""
+    """What became of the documents: without problems a complete set, otherwise None; warnings either way.
+
+    Tests are apart, since they are no part of a catalogue.
+    """
 
     definitions: Definitions | None
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
+    tests: tuple[WorkflowTest, ...] = ()
 
 
 class InvalidDefinitions(TidingsError):
@@ -77,7 +82,8 @@ def validate(documents: Sequence[Document]) -> Validated:
         warnings += islice(warnings_of(document, reading), MAX_PROBLEMS)
         values += [] if reading.value is None else [reading.value]
     definitions = None if problems else _collect(values)
-    return Validated(definitions=definitions, problems=tuple(problems), warnings=tuple(warnings))
+    tests = tuple(value for value in values if isinstance(value, WorkflowTest))
+    return Validated(definitions=definitions, problems=tuple(problems), warnings=tuple(warnings), tests=tests)
 
 
 def _check_parts(document: Document, nodes: Sequence[Node], known: Known) -> Iterator[Problem]:

@@ -41,7 +41,8 @@ from schemas.definitions import (
     WorkflowSettings,
 )
 from schemas.events import Json
-from schemas.instants import is_zone
+from schemas.expectations import ExpectedDecision, ExpectedSend, TriedEvent, WorkflowTest
+from schemas.instants import is_zone, parse_instant
 from schemas.problems import Problem, Spot, shown, suggestion
 from schemas.reading import read
 
@@ -114,6 +115,9 @@ def check_part(value: Struct, spot: Spot, known: Known) -> Iterator[Problem]:
 
 def _check_references(value: Struct, spot: Spot, known: Known) -> Iterator[Problem]:
     match value:
+        case ExpectedSend(template_id=str() as template_id) if template_id not in known.templates:
+            hint = suggestion(template_id, known.templates) or "the id of a template"
+            yield spot.under("template_id").wrong(f"{shown(template_id)} is no known template", hint)
         case ChannelConfiguration():
             yield from _check_template_of(value.template_id, value.channel, spot.under("template_id"), known)
         case SegmentBranch() | AddToSegment() | RemoveFromSegment():
@@ -124,6 +128,8 @@ def _check_times(value: Struct, spot: Spot) -> Iterator[Problem]:
     match value:
         case Timing():
             yield from _check_timing(value, spot)
+        case WorkflowTest() | TriedEvent() | ExpectedSend() | ExpectedDecision():
+            yield from _check_instants(value, spot)
         case FixedTime(at=str() as at):
             yield from _check_clock(at, spot.under("at"))
         case UntilTime():
@@ -134,6 +140,16 @@ def _check_times(value: Struct, spot: Spot) -> Iterator[Problem]:
             yield spot.under("timeout_hours").wrong("is missing, timeout_next_step needs it", "hours above 0")
         case WorkflowSettings(timezone=str() as timezone) if not is_zone(timezone):
             yield spot.under("timezone").wrong(f"{shown(timezone)} is no zone", _ZONE)
+
+
+def _check_instants(value: Struct, spot: Spot) -> Iterator[Problem]:
+    for key in ("start", "until", "occurred_at", "received_at", "send_at", "at"):
+        text = getattr(value, key, None)
+        try:
+            if text is not None:
+                parse_instant(text)
+        except ValueError as error:
+            yield spot.under(key).wrong(str(error), "RFC 3339 with an offset, such as 2026-01-05T09:00:00Z")
 
 
 def _check_next_steps(value: Struct, spot: Spot, known: Known) -> Iterator[Problem]:

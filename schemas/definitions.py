@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from schemas.decisions import Channel
 from schemas.events import Json
+from schemas.expectations import WorkflowTest
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Positive = Annotated[float, Meta(gt=0)]
@@ -509,7 +510,7 @@ class Settings(Definition, frozen=True, kw_only=True, tag_field="kind", tag="set
     """Where message links lead, such as https://links.shop.example; without it they have no value."""
 
 
-AnyDefinition = Workflow | Template | Segment | Scoring | Settings
+AnyDefinition = Workflow | Template | Segment | Scoring | Settings | WorkflowTest
 
 
 class Definitions(Struct, frozen=True, kw_only=True):
@@ -523,7 +524,7 @@ class Definitions(Struct, frozen=True, kw_only=True):
 
 
 NOT_BUILT_YET: Final = {
-    "kind": ("experiment", "lifecycle", "suppression", "content_block", "model", "test"),
+    "kind": ("experiment", "lifecycle", "suppression", "content_block", "model"),
     "condition_type": (
         "attribute_change",
         "lifecycle_change",

@@ -9,6 +9,7 @@ JSON Schema 2020-12 (https://json-schema.org/draft/2020-12). One document of a Y
 
 import ast
 import inspect
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from types import NoneType, UnionType
@@ -18,7 +19,6 @@ import msgspec
 from msgspec import NODEFAULT, Meta, Struct
 from msgspec.structs import fields
 
-from schemas import definitions
 from schemas.definitions import AnyDefinition, Condition, EventCondition, SequenceItem
 from schemas.events import Json
 from schemas.reading import DEFAULT_TAGS, LONGEST, describe, forms_of
@@ -156,7 +156,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 def entries(form: type[Struct]) -> Iterator[Entry]:
     """Iterate over the keys of a struct, in the order in which they are declared."""
-    descriptions = _descriptions(form.__name__)
+    descriptions = _descriptions(form.__module__, form.__name__)
     defaults = {field.name: field for field in fields(form)}
     for key, field in forms_of(form).items():
         yield Entry(
@@ -179,9 +179,9 @@ def _default(field: msgspec.structs.FieldInfo) -> Json:
 
 
 @cache
-def _descriptions(struct_name: str) -> dict[str, str]:
+def _descriptions(module_name: str, struct_name: str) -> dict[str, str]:
     """Return the docstrings that stand below the fields of a struct, by field."""
-    for node in ast.parse(inspect.getsource(definitions)).body:
+    for node in ast.parse(inspect.getsource(sys.modules[module_name])).body:
         if isinstance(node, ast.ClassDef) and node.name == struct_name:
             return dict(_documented(node))
     return {}

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaException
 
 from schemas.errors import TidingsError
 from tidings.commands import kafka
+from tidings.commands.check import check
 from tidings.commands.demo import demo
 from tidings.commands.processes import ingest, worker
 from tidings.commands.run import run_command
@@ -26,6 +27,7 @@ app = typer.Typer(
     help="Tidings: watch what customers do, and send the right message at the right moment, or rightly none.",
 )
 app.command("validate")(validate)
+app.command("check")(check)
 app.command("schema")(schema)
 app.command("simulate")(simulate_command)
 app.command("run")(run_command)

@@ -19,9 +19,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from journeys.documents import kind_of
 from journeys.validation import Document, definitions_from_documents, validate
 from schemas.definitions import Definitions
 from schemas.events import Json
+from schemas.expectations import WorkflowTest
 from schemas.problems import Problem, child, shown
 from schemas.reading import MAX_DEPTH
 
@@ -49,13 +51,15 @@ class LoadResult(Struct, frozen=True, kw_only=True):
     """What a folder holds.
 
     `definitions` is None where there are problems. `documents` are the raw documents in stable order (by file, then by
-    position): `definitions_from_documents` makes the same definitions of them.
+    position): `definitions_from_documents` makes the same definitions of them, without the tests, which are no part of
+    a catalogue.
     """
 
     definitions: Definitions | None
     documents: list[Json]
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
+    tests: tuple[WorkflowTest, ...] = ()
 
 
 def load_folder(path: Path) -> LoadResult:
@@ -75,9 +79,10 @@ def load_folder(path: Path) -> LoadResult:
     all_problems = _by_file([*problems, *validated.problems], files)
     return LoadResult(
         definitions=None if all_problems else validated.definitions,
-        documents=[document.value for document in documents],
+        documents=[document.value for document in documents if kind_of(document.value) != "test"],
         problems=all_problems,
         warnings=validated.warnings,
+        tests=validated.tests,
     )
 
 

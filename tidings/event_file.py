@@ -40,18 +40,23 @@ def read_lines(path: Path, max_jump_ms: Millis = DEFAULT_MAX_JUMP_DAYS * DAY_MS)
     Raises:
         EventFileError: the file can't be read.
     """
-    clock: Millis | None = None
     try:
         with path.open("rb") as file:
-            for number, raw in enumerate(_bounded_lines(file), start=1):
-                if raw.isspace() or not raw:
-                    continue
-                line = _read(number, raw.rstrip(b"\r\n"), clock, max_jump_ms)
-                clock = line.clock if line.event is not None else clock
-                yield line
+            yield from lines_of(file, max_jump_ms)
     except OSError as error:
         msg = f"can't read the events in {path}: {error.strerror}"
         raise EventFileError(msg) from None
+
+
+def lines_of(file: BinaryIO, max_jump_ms: Millis = DEFAULT_MAX_JUMP_DAYS * DAY_MS) -> Iterator[Line]:
+    """Read an open file of events, line by line; empty lines are passed over."""
+    clock: Millis | None = None
+    for number, raw in enumerate(_bounded_lines(file), start=1):
+        if raw.isspace() or not raw:
+            continue
+        line = _read(number, raw.rstrip(b"\r\n"), clock, max_jump_ms)
+        clock = line.clock if line.event is not None else clock
+        yield line
 
 
 def _bounded_lines(file: BinaryIO) -> Iterator[bytes]:

@@ -4,8 +4,7 @@ Lines are taken in order; before each, everybody's timers due up to the file's c
 up to the end of time. So records come out in order without being sorted.
 """
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
 
 from agents.engine import Engine, Outcome
 from journeys.catalogue import Catalogue
@@ -13,27 +12,26 @@ from schemas.decisions import Send, encode_effect
 from schemas.events import customer_key
 from schemas.instants import Millis
 from tables.customers import CustomersTable
-from tidings.event_file import end_of_time, read_lines
+from tidings.event_file import Line, end_of_time
 from tidings.records import decision_record, problem_record, send_record
 from tidings.tally import Tally
 
 
 def simulate(
     catalogue: Catalogue,
-    events: Path,
+    lines: Iterable[Line],
     *,
     until: Millis | None,
-    max_jump_ms: Millis,
     write: Callable[[bytes], object],
 ) -> Tally:
-    """Run the events of a file through the catalogue, and write the records in order.
+    """Run the lines of a file of events through the catalogue, and write the records in order.
 
     Raises:
         EventFileError: the file can't be read, or `until` lies before its last event.
     """
     engine, tally = Engine(CustomersTable(), catalogue), Tally()
     clock: Millis | None = None
-    for line in read_lines(events, max_jump_ms):
+    for line in lines:
         tally.lines += 1
         if line.event is None:
             tally.dead_letters += 1

@@ -15,6 +15,7 @@ from rich.console import Console
 from schemas.definitions import Definitions
 from schemas.errors import TidingsError
 from schemas.events import Json
+from schemas.expectations import WorkflowTest
 from schemas.instants import Millis, parse_instant
 from tidings.commands.validate import report
 from tidings.definitions_folder import load_folder
@@ -36,10 +37,11 @@ MaxJumpOption = Annotated[
 
 
 class ValidFolder(Struct, frozen=True, kw_only=True):
-    """A folder without problems: its definitions, and the documents they were read from."""
+    """A folder without problems: its definitions, the documents they were read from, and its tests."""
 
     definitions: Definitions
     documents: list[Json]
+    tests: tuple[WorkflowTest, ...]
 
 
 def load_valid_folder(folder: Path) -> ValidFolder:
@@ -48,7 +50,7 @@ def load_valid_folder(folder: Path) -> ValidFolder:
     if result.definitions is None:
         report(Console(stderr=True, highlight=False, soft_wrap=True), result)
         raise typer.Exit(1)
-    return ValidFolder(definitions=result.definitions, documents=result.documents)
+    return ValidFolder(definitions=result.definitions, documents=result.documents, tests=result.tests)
 
 
 def read_until(text: str | None) -> Millis | None:

@@ -14,7 +14,7 @@ from tidings.commands.options import (
     read_until,
     record_file,
 )
-from tidings.event_file import DEFAULT_MAX_JUMP_DAYS
+from tidings.event_file import DEFAULT_MAX_JUMP_DAYS, read_lines
 from tidings.simulation import simulate
 
 
@@ -29,5 +29,6 @@ def simulate_command(
     catalogue = compile_catalogue(load_valid_folder(definitions).definitions, number=1)
     end = read_until(until)
     with record_file(output, events) as file:
-        tally = simulate(catalogue, events, until=end, max_jump_ms=max_jump * DAY_MS, write=file.write)
+        lines = read_lines(events, max_jump * DAY_MS)
+        tally = simulate(catalogue, lines, until=end, write=file.write)
     typer.echo(tally.in_words(), err=True)

@@ -10,12 +10,12 @@ import pytest
 
 from journeys.catalogue import compile_catalogue
 from schemas.events import Json
-from schemas.instants import DAY_MS
 from tidings.definitions_folder import load_folder
 from tidings.demo.events import write_events
 from tidings.demo.findings import Findings
 from tidings.demo.purchases import read_purchases
 from tidings.demo.story import lines_of, tell
+from tidings.event_file import read_lines
 from tidings.services.kafka_files import CHECKOUT
 from tidings.simulation import simulate
 
@@ -70,7 +70,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
             file.write(record)
             findings.take(record)
 
-        simulate(compile_catalogue(definitions, number=1), events, until=None, max_jump_ms=400 * DAY_MS, write=write)
+        simulate(compile_catalogue(definitions, number=1), read_lines(events), until=None, write=write)
     orders: dict[str, list[datetime]] = defaultdict(list)
     for line in events.read_bytes().splitlines():
         event = msgspec.json.decode(line)
