@@ -17,6 +17,7 @@ from journeys.absences import AwaitedAbsence
 from journeys.acting import Act, compile_action
 from journeys.branching import Choose, compile_decision
 from journeys.conditions import Clause, Clauses, Test, compile_condition, compile_equals, compile_where
+from journeys.emitting import Emit, compile_event
 from journeys.quiet_hours import keep_quiet
 from journeys.scene import Scene
 from journeys.scoring import weights
@@ -37,6 +38,7 @@ from schemas.definitions import (
     EventSequence,
     FrequencyThreshold,
     InactivityPeriod,
+    SendEvent,
     SessionThreshold,
     Settings,
     Step,
@@ -102,6 +104,7 @@ class CompiledStep(Struct, frozen=True, kw_only=True):
     until_where: Test | None = None
     choose: Choose | None = None
     act: Act | None = None
+    emit: Emit | None = None
     wait: CompiledWait | None = None
     timing: CompiledTiming | None = None
     quiet_timing: CompiledTiming | None = None
@@ -340,6 +343,8 @@ def _compile_step(
             return replace(plain, wait=compile_wait(wait))
         case DecisionStep(configuration=choice):
             return replace(plain, choose=compile_decision(choice, f"{_id_of(workflow)}:{step.id}", clauses))
+        case ActionStep(configuration=SendEvent() as event):
+            return replace(plain, emit=compile_event(event))
         case ActionStep(configuration=action):
             return replace(plain, act=compile_action(action))
         case _:

@@ -101,6 +101,12 @@ def _decide_event(customer: Customer, event: Event, catalogue: Catalogue, now: M
     # What the CRM says about a customer is no activity of anybody, so no machine's either.
     if event.machine and event.type not in CRM_TYPES:
         return turn.effects
+    _apply(turn, event)
+    return turn.effects if turn.emitted is None else _apply_emitted(turn)
+
+
+def _apply(turn: Turn, event: Event) -> None:
+    customer, catalogue = turn.customer, turn.catalogue
     plan = catalogue.plans.get(event.type, catalogue.unnamed)
     before = levels(customer, catalogue.rises) if catalogue.rises else None
     _learn(turn, event, plan)
@@ -109,9 +115,8 @@ def _decide_event(customer: Customer, event: Event, catalogue: Catalogue, now: M
     place = 0
     if catalogue.has_strict_sequences and event.stream == "behavioral":
         place = sequences.add_place(customer.timeline, event.occurred_at)
-    rises = _NO_RISES if before is None else rises_of(scene, before, catalogue.rises)
+    rises = _NO_RISES if before is None else rises_of(turn.scene, before, catalogue.rises)
     _take_triggers(turn, event, _with_rises(plan.triggers, rises) if rises else plan.triggers, place, rises)
-    return turn.effects
 
 
 def _with_rises(triggers: tuple[CompiledTrigger, ...], rises: Mapping[str, Rise]) -> tuple[CompiledTrigger, ...]:
@@ -209,6 +214,13 @@ def _begin_absence(
         turn.customer, awaited, occurred_at, execution_key, lambda: _encoder.encode(event), known, now
     ):
         _reach_bound(turn, "absences", {"workflow_id": trigger.workflow.id, "trigger_id": trigger.trigger_id})
+
+
+def _apply_emitted(turn: Turn) -> list[Effect]:
+    """Apply the events that workflows sent, and those that these led to, each after the effects of its cause."""
+    while (event := turn.next_emitted()) is not None:
+        _apply(turn, event)
+    return turn.effects
 
 
 def _seen_before(customer: Customer, event_id: str, now: Millis) -> bool:
@@ -380,7 +392,7 @@ def _decide_due(customer: Customer, catalogue: Catalogue, now: Millis) -> list[E
             _answer_silence(turn, trigger)
         else:
             _answer_absence(turn, trigger, absence)
-    return turn.effects
+    return turn.effects if turn.emitted is None else _apply_emitted(turn)
 
 
 def _due_triggers(turn: Turn) -> list[tuple[CompiledTrigger, Absence | None]]:

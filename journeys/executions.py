@@ -12,6 +12,7 @@ from msgspec import Struct
 from journeys.acting import NOTHING_DONE
 from journeys.best_hours import DEFAULT_BEST_HOURS
 from journeys.catalogue import CompiledStep, CompiledTrigger, CompiledWorkflow
+from journeys.emitting import Emit
 from journeys.scene import Scene
 from journeys.sending import WAITS_FOR_DATA, Refusal, attempt, with_quiet_hours
 from journeys.timing import CompiledTiming, customer_zone, next_send_time, wait_until
@@ -20,7 +21,7 @@ from schemas.customer import MAX_STEP_HISTORY, Ended, Execution, StepEntry, Visi
 from schemas.decisions import Send
 from schemas.definitions import ActionStep, ChannelStep, DecisionStep, Exit, SplitTest, UntilEvent, WaitStep
 from schemas.events import Event, Json
-from schemas.identity import execution_id
+from schemas.identity import emitted_event_id, execution_id
 from schemas.instants import HOUR_MS, Millis, as_text, later, span
 
 WAITING_FOR_DATA: Final = "data_grace"
@@ -122,6 +123,8 @@ def _choose(turn: Turn, place: Place, *, is_split: bool) -> tuple[str, ...]:
 
 def _act(turn: Turn, place: Place) -> tuple[str, ...]:
     execution, step = place.execution, place.step
+    if step.emit is not None:
+        return _emit(turn, place, step.emit)
     acted = NOTHING_DONE if step.act is None else step.act(turn.scene)
     if acted.changed:
         turn.record("profile_changed", execution=execution, step_id=step.id, detail=acted.changed)
@@ -129,6 +132,17 @@ def _act(turn: Turn, place: Place) -> tuple[str, ...]:
         refused: dict[str, Json] = {"refused": list(acted.refused)}
         turn.record("bound_reached", reason="attributes", execution=execution, step_id=step.id, detail=refused)
     return _complete(turn, place, "done", step.next_steps)
+
+
+def _emit(turn: Turn, place: Place, make: Emit) -> tuple[str, ...]:
+    execution, step = place.execution, place.step
+    event = make(turn.scene, emitted_event_id(execution.execution_id, step.id, place.visit.visit))
+    bound = "event_properties" if event is None else None if turn.emit(event) else "event_chain"
+    if event is None or bound is not None:
+        turn.record("bound_reached", reason=bound, execution=execution, step_id=step.id)
+        return _complete(turn, place, "refused", step.next_steps)
+    detail: dict[str, Json] = {"event_id": event.event_id, "event_type": event.type}
+    return _complete(turn, place, "sent", step.next_steps, detail)
 
 
 def _wait(turn: Turn, place: Place) -> tuple[str, ...] | None:

@@ -1,5 +1,6 @@
 """A decision in the making: the customer, the input's time and cause, and what has been decided so far."""
 
+from collections import deque
 from hashlib import blake2b
 from typing import Final
 
@@ -10,11 +11,15 @@ from journeys.catalogue import Catalogue, CompiledWorkflow
 from journeys.scene import Scene
 from schemas.customer import Customer, Execution
 from schemas.decisions import Decision, Effect, Kind, Send
-from schemas.events import Json
+from schemas.events import Event, Json
 from schemas.identity import decision_id, decision_series
 from schemas.instants import Millis, format_instant
 
 _encoder: Final = msgspec.msgpack.Encoder()
+MAX_CHAIN: Final = 10
+"""How deep events that workflows send can follow from one another within a decision."""
+MAX_EMITTED: Final = 200
+"""How many such events one decision applies; a chain whose links start several workflows each grows by powers."""
 
 
 class Turn(Struct, kw_only=True, eq=False):
@@ -30,6 +35,10 @@ class Turn(Struct, kw_only=True, eq=False):
     """Workflows that this input has started already."""
     entered: dict[tuple[str, str], int] = field(default_factory=dict)
     """How often each execution entered each step within this instant."""
+    emitted: deque[tuple[int, Event]] | None = None
+    """Events that workflows sent, with their depth in the chain, to be applied after what is being decided."""
+    depth: int = 0
+    emissions: int = 0
     state_hash: str | None = None
     at: str = ""
     """`now` as text, once it is needed."""
@@ -74,6 +83,26 @@ class Turn(Struct, kw_only=True, eq=False):
                 state_hash=self.state_hash,
             )
         )
+
+    def emit(self, event: Event) -> bool:
+        """Put an event on the customer's log, behind the effects of its cause; return False beyond the bounds."""
+        if self.depth >= MAX_CHAIN or self.emissions >= MAX_EMITTED:
+            return False
+        if self.emitted is None:
+            self.emitted = deque()
+        self.emissions += 1
+        self.emitted.append((self.depth + 1, event))
+        return True
+
+    def next_emitted(self) -> Event | None:
+        """Turn to the next event that a workflow sent, as the cause of what follows; None when all are applied."""
+        if not self.emitted:
+            return None
+        self.depth, event = self.emitted.popleft()
+        self.cause = event.event_id
+        self.started = set()
+        self.scene.event, self.scene.execution = event, None
+        return event
 
     def publish(self, send: Send) -> None:
         """Put a message out."""

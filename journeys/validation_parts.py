@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from journeys.conditions import Performed, comparison_mistake
+from journeys.emitting import RESERVED_TYPES
 from journeys.fields import compile_field
 from journeys.operators import POSITIVE, constant_mistake
 from journeys.templates import TemplateProblem, compile_template
@@ -29,6 +30,7 @@ from schemas.definitions import (
     RemoveFromSegment,
     ScoreBased,
     SegmentBranch,
+    SendEvent,
     SessionThreshold,
     Settings,
     SplitTest,
@@ -92,6 +94,7 @@ def check_part(value: Struct, spot: Spot, known: Known) -> Iterator[Problem]:
     yield from _check_next_steps(value, spot, known)
     yield from _check_references(value, spot, known)
     yield from _check_times(value, spot)
+    yield from _check_action(value, spot)
     match value:
         case Comparison():
             yield from _check_comparison(value, spot, known)
@@ -105,8 +108,6 @@ def check_part(value: Struct, spot: Spot, known: Known) -> Iterator[Problem]:
             yield from _check_sequence(value, spot.under("required_sequence"))
         case SessionThreshold() if value.metric != "duration_minutes" and value.min_value > LARGEST_COUNT:
             yield spot.under("min_value").wrong(f"is {value.min_value:g}", f"a number up to {LARGEST_COUNT}")
-        case UpdateAttributes():
-            yield from _check_attributes(value.attributes, spot.under("attributes"))
         case Settings():
             yield from _check_settings(value, spot)
         case Template():
@@ -290,6 +291,22 @@ def _check_attributes(value: Json, spot: Spot) -> Iterator[Problem]:
         case dict():
             for key, item in value.items():
                 yield from _check_attributes(item, spot.under(key))
+
+
+def _check_action(value: Struct, spot: Spot) -> Iterator[Problem]:
+    match value:
+        case UpdateAttributes():
+            yield from _check_attributes(value.attributes, spot.under("attributes"))
+        case SendEvent():
+            yield from _check_sent_event(value, spot)
+
+
+def _check_sent_event(event: SendEvent, spot: Spot) -> Iterator[Problem]:
+    if event.event_type in RESERVED_TYPES:
+        yield spot.under("event_type").wrong(
+            f"is {shown(event.event_type)}, which only the world can say", "a type of your own, such as tour_finished"
+        )
+    yield from _check_attributes(event.properties, spot.under("properties"))
 
 
 def _check_settings(settings: Settings, spot: Spot) -> Iterator[Problem]:

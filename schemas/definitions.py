@@ -342,7 +342,14 @@ class Exit(Definition, frozen=True, kw_only=True, tag_field="type", tag="exit"):
     """Ends the execution (reason `exit`)."""
 
 
-ActionConfiguration = UpdateAttributes | AddToSegment | RemoveFromSegment | Exit
+class SendEvent(Definition, frozen=True, kw_only=True, tag_field="type", tag="send_event"):
+    """Puts an event on the customer's log; `${path}` in its properties is resolved."""
+
+    event_type: Name
+    properties: dict[str, Json] = {}
+
+
+ActionConfiguration = UpdateAttributes | AddToSegment | RemoveFromSegment | Exit | SendEvent
 
 
 class ChannelStep(Definition, frozen=True, kw_only=True):
@@ -534,6 +541,6 @@ NOT_BUILT_YET: Final = {
     ),
     "step": ("message", "experiment"),
     "wait": ("until_condition",),
-    "action": ("trigger_webhook", "send_event"),
+    "action": ("trigger_webhook",),
 }
 """Words of SPEC that a definition may not use yet; the error says so, instead of calling them unknown."""

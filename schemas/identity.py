@@ -18,6 +18,11 @@ def send_id(execution: str, step_id: str, visit: int, channel: str) -> str:
     return "s" + _digest(execution, step_id, str(visit), channel)
 
 
+def emitted_event_id(execution: str, step_id: str, visit: int) -> str:
+    """Return the id of the event that a visit of a step puts on the customer's log."""
+    return "v" + _digest(execution, step_id, str(visit), "event")
+
+
 def decision_series(customer_id: str, at: int, cause: str) -> str:
     """Return what the ids of all decisions have in common that `cause` led to at the instant `at`."""
     return "d" + _digest(customer_id, str(at), cause)

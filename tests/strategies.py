@@ -252,6 +252,9 @@ def _actions(leads_on: bool) -> st.SearchStrategy[Document]:  # noqa: FBT001
         st.just({"type": "update_attributes", "attributes": {"last_total": "${trigger.total}", "plan": None}}),
         segments.map(lambda name: {"type": "add_to_segment", "segment_id": name}),
         segments.map(lambda name: {"type": "remove_from_segment", "segment_id": name}),
+        st.sampled_from(BEHAVIORAL).map(
+            lambda name: {"type": "send_event", "event_type": name, "properties": {"total": "${total_spent}"}}
+        ),
     ]
     return st.one_of(actions if leads_on else [*actions, st.just({"type": "exit"})])
 

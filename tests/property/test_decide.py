@@ -261,7 +261,8 @@ def test_at_most_one_execution_of_a_workflow_is_active_unless_several_are_allowe
 def test_one_event_starts_at_most_one_execution_of_a_workflow(documents: list[Document], history: list[Line]) -> None:
     for _, _, _, outcomes in steps(engine(compiled(documents)), history):
         for outcome in outcomes:
-            started = [one.workflow_id for one in decisions([outcome]) if one.kind == "execution_started"]
+            fired = [one for one in decisions([outcome]) if one.kind == "trigger_fired"]
+            started = [(one.workflow_id, (one.detail or {}).get("event_id")) for one in fired]
             assert len(started) == len(set(started))
 
 
