@@ -21,6 +21,7 @@ import msgspec
 
 from journeys import absences, profile, sequences
 from journeys.absences import AwaitedAbsence
+from journeys.addresses import take_verification
 from journeys.catalogue import Catalogue, CompiledTrigger, Plan, timer_rank
 from journeys.conditions import remember
 from journeys.executions import end, resume, start, take_event, workflow_of
@@ -292,6 +293,8 @@ def _learn_from_crm(turn: Turn, event: Event) -> list[str]:
             return []
         change = profile.join_segment if event.type == "segment_entered" else profile.leave_segment
         return [f"segments.{segment_id}"] if change(customer, segment_id) else []
+    if event.type == "address_verified":
+        return ["email_status"] if take_verification(customer, event.occurred_at, properties) else []
     changed = profile.update_from_crm(customer, event, properties)
     refused = [name.removesuffix("!") for name in changed if name.endswith("!")]
     if refused:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final, TypeVar
 
+from journeys.addresses import status_of
 from journeys.scene import Scene, View
 from journeys.scoring import DIGITS, score
 from schemas.customer import Execution, Session
@@ -91,6 +92,7 @@ COMPUTED: Final[dict[str, Field]] = {
     "avg_order_value": _average_order,
     "lifecycle_stage": lambda scene: scene.customer.lifecycle_stage,
     "email": lambda scene: _known(scene.customer.email),
+    "email_status": lambda scene: _known(status_of(scene.customer)),
     "phone": lambda scene: _known(scene.customer.phone),
     "push_token": lambda scene: _known(scene.customer.push_token),
     "social_id": lambda scene: _known(scene.customer.social_id),
@@ -176,6 +178,12 @@ _ENVELOPE: Final[dict[str, Callable[[Event], Value]]] = {
     "source": lambda event: _known(event.source),
     "session_id": lambda event: _known(event.session_id),
 }
+
+
+def envelope_of(view: View) -> dict[str, Json]:
+    """Return an event as one object: its properties, and over them the envelope's fields that it has."""
+    envelope = {name: plain(field(view.event)) for name, field in _ENVELOPE.items()}
+    return view.properties() | {name: value for name, value in envelope.items() if value is not None}
 
 
 def _compile_viewed(look: Callable[[Scene], View | None], path: str) -> Field:

@@ -57,7 +57,12 @@ def plain_text(html: str) -> str:
     writer = _Writer()
     writer.feed(_MARKED_SECTION.sub(" ", _COMMENT.sub("", html)))
     writer.close()
-    return _EMPTY_LINES.sub("\n\n", _SPACES_AT_EDGE.sub("\n", "".join(writer.parts))).strip()
+    return tidy("".join(writer.parts))
+
+
+def tidy(text: str) -> str:
+    """Leave out surplus blanks: at the edges of lines, and empty lines beyond one."""
+    return _EMPTY_LINES.sub("\n\n", _SPACES_AT_EDGE.sub("\n", text)).strip()
 
 
 def has_blocks(html: str) -> bool:

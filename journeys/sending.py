@@ -1,15 +1,17 @@
 """Whether a message may go out now, and what it says: everything is looked at again at the moment of sending."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
+from journeys.addresses import WHY, status_of
 from journeys.catalogue import Catalogue, CompiledStep, Content
+from journeys.fields import COMPUTED, envelope_of, plain
 from journeys.quiet_hours import keep_quiet, preferred_quiet_hours
 from journeys.scene import Scene
-from journeys.templates import Rendered, render
+from journeys.templates import Moment, Rendered, render
 from journeys.timing import CompiledTiming
 from schemas.customer import Contact, Customer, Execution, Visit
 from schemas.decisions import Channel, Send
@@ -24,9 +26,12 @@ ADDRESS_OF: Final[dict[Channel, str]] = {
     "social": "social_id",
 }
 WAITS_FOR_DATA: Final = frozenset({"no_address", "missing_personalization"})
-LONGEST_ADDRESS: Final = 254
-"""RFC 5321, 4.5.3.1.3: a path has 256 octets, of which two are its brackets."""
+LARGEST_SEND_BYTES: Final = 800 * 1024
+"""Of one message as JSON: below what a Kafka producer takes into one batch, and consumers fetch by default."""
+_MOST_BYTES_PER_CHARACTER: Final = 6
+"""A control character in JSON: `\\u0000`."""
 _NOBODY: Final = Contact()
+_encoder: Final = msgspec.json.Encoder()
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
@@ -50,16 +55,20 @@ def attempt(
     address = getattr(customer, ADDRESS_OF[channel])
     if address is None:
         return Refusal(reason="no_address", detail={"needed": ADDRESS_OF[channel]})
-    if channel == "email" and not is_possible_address(address):
-        return Refusal(reason="invalid_address")
+    if channel == "email" and (refused := _unusable(scene, catalogue)) is not None:
+        return refused
     if step.guard is not None and not step.guard(scene):
         return Refusal(reason="guard")
     identity = send_id(execution.execution_id, step.id, visit.visit, channel)
     links = _links(catalogue.settings.public_url, identity)
-    rendered = render(content.template, _values(scene, links), scene)
+    rendered = render(content.template, _values(scene, links), scene, Moment(scene.now, scene.zone))
     if rendered.missing:
         return Refusal(reason="missing_personalization", detail={"missing": list(rendered.missing)})
-    return _message(step, content, visit, execution, scene, rendered, identity, address, links, catalogue)
+    if rendered.failure is not None:
+        failure = rendered.failure
+        return Refusal(reason=failure.reason, detail={"template_id": content.template_id, "message": failure.message})
+    send = _message(step, content, visit, execution, scene, rendered, identity, address, links, catalogue)
+    return _within_bounds(send)
 
 
 def with_quiet_hours(step: CompiledStep, scene: Scene) -> CompiledTiming:
@@ -129,20 +138,26 @@ def _blocked(customer: Customer, channel: Channel, category: str, catalogue: Cat
     return None
 
 
-_NEVER_IN_ADDRESSES: Final = frozenset(' <>,;"()[]')
+def _unusable(scene: Scene, catalogue: Catalogue) -> Refusal | None:
+    """Refuse an address that can't be written to; tell of one that had better not be, or refuse it if asked to."""
+    status = status_of(scene.customer)
+    if status is None or status == "valid":
+        return None
+    if status == "invalid" or catalogue.settings.address_verification == "strict":
+        return Refusal(reason="invalid_address", detail={"email_status": status, "why": WHY[status]})
+    scene.warn(f"email_status {status}: {WHY[status]}")
+    return None
 
 
-@lru_cache(maxsize=4_096)
-def is_possible_address(address: str) -> bool:
-    """Tell whether an e-mail address has a possible syntax at all: one @, two sides, no white space or controls."""
-    name, at, domain = address.rpartition("@")
-    sound = address.isprintable() and _NEVER_IN_ADDRESSES.isdisjoint(address)
-    return bool(at and name and sound and "@" not in name and len(address) <= LONGEST_ADDRESS) and _is_domain(domain)
-
-
-def _is_domain(domain: str) -> bool:
-    labels = domain.split(".")
-    return len(labels) > 1 and all(label and label[0] != "-" and label[-1] != "-" for label in labels)
+def _within_bounds(send: Send) -> Send | Refusal:
+    """Refuse a message that Kafka, or its readers, wouldn't take; the size is counted only where it is in question."""
+    characters = len(send.html or "") + len(send.text or "") + len(send.subject or "")
+    if characters * _MOST_BYTES_PER_CHARACTER <= LARGEST_SEND_BYTES:
+        return send
+    size = len(_encoder.encode(send))
+    if size <= LARGEST_SEND_BYTES:
+        return send
+    return Refusal(reason="too_large", detail={"bytes": size, "largest": LARGEST_SEND_BYTES})
 
 
 def _links(public_url: str | None, identity: str) -> dict[str, str]:
@@ -154,17 +169,31 @@ def _links(public_url: str | None, identity: str) -> dict[str, str]:
 
 def _values(scene: Scene, links: dict[str, str]) -> Callable[[str], object | None]:
     """Return where a placeholder's value comes from: links, the starting event, addresses and stage, attributes."""
-    customer = scene.customer
+    attributes = scene.customer.attributes
 
     def value(name: str) -> object | None:
         if name in links:
             return links[name]
-        if name in {"email", "phone", "lifecycle_stage", "customer_id"} and name not in customer.attributes:
-            known: object | None = getattr(customer, name)
-            return known
-        if name.startswith("trigger_") and name not in customer.attributes:
+        found = attributes.get(name)
+        if found is not None or name in attributes:
+            return found
+        if name.startswith("trigger_"):
             trigger = scene.trigger()
             return None if trigger is None else trigger.properties().get(name.removeprefix("trigger_"))
-        return customer.attributes.get(name)
+        computed = COMPUTED.get(name)
+        return _structured(name, scene) if computed is None else plain(computed(scene))
 
     return value
+
+
+def _structured(name: str, scene: Scene) -> object | None:
+    """Return what only Liquid can look into: the objects under which a condition finds the same fields."""
+    match name:
+        case "attributes":
+            return scene.customer.attributes
+        case "preferences":
+            return scene.customer.preferences
+        case "trigger":
+            trigger = scene.trigger()
+            return None if trigger is None else envelope_of(trigger)
+    return None

@@ -1,49 +1,67 @@
 """Templates: compiled once into literals and slots, rendered by joining.
 
-`{field}` is a placeholder where the braces hold nothing but a name (a letter or `_`, then letters, digits, `_`, `-`
-and `.`); all other braces, as in CSS, are text. The placeholder of a dynamic content rule is found by its exact text
-and before fields are. A variant is a template itself, but holds no dynamic content.
+Unless a template's `engine` says otherwise, `{field}` is a placeholder where the braces hold nothing but a name (a
+letter or `_`, then letters, digits, `_`, `-` and `.`); all other braces, as in CSS, are text. The placeholder of a
+dynamic content rule is found by its exact text and before fields are. A variant is a template itself, but holds no
+dynamic content.
 
 A value is escaped where it goes into HTML; as text it goes in unchanged; in a header it loses whatever could begin
 another header or name another recipient. The text part, where a template has none, is made from the HTML *template*,
 so that nothing is parsed when a message is rendered and no value can be taken for markup.
+
+`engine` names what the content is written in: `fields` (the default), `liquid`, `mjml` (MJML, with `{field}` in it) or
+`mjml_liquid` (MJML, with Liquid in it). MJML is compiled first, here and once; it never sees a value.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from html import escape
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from journeys.marks import Unclosed, hide, liquid_spans, spans_of
 from journeys.plain_text import has_blocks, plain_text
-from schemas.definitions import Condition, DynamicContentRule, Template
+from journeys.template_words import (
+    ADDRESS_SPECIALS,
+    DEFAULTS,
+    NO_MOMENT,
+    PREHEADER,
+    CompiledRule,
+    CompiledVariant,
+    Failure,
+    Flaw,
+    Moment,
+    Rendered,
+    Scene,
+    TemplateProblem,
+    Values,
+    as_text,
+    compile_rule,
+    one_line,
+    placeholders_of,
+    preheader_position,
+)
+from schemas.definitions import Condition, Template
 
-Scene = TypeVar("Scene")
-"""What a condition is looked at in; templates only pass it on."""
-Values = Callable[[str], object]
-"""Looks a name up; None, or anything but a scalar, is no value."""
+if TYPE_CHECKING:
+    from journeys.liquid_templates import LiquidTemplate
 
-DEFAULTS: Final[Mapping[str, str]] = {"first_name": "there"}
-"""The names that have a value for everybody."""
+__all__ = [
+    "DEFAULTS",
+    "CompiledTemplate",
+    "Failure",
+    "Moment",
+    "Rendered",
+    "TemplateProblem",
+    "as_text",
+    "compile_template",
+    "missing_names",
+    "render",
+]
 
 _FIELD: Final = r"\{([^\W\d][\w.-]*)\}"
-_BODY: Final = re.compile(r"<body\b[^>]*>", re.IGNORECASE)
-_DOCUMENT_START: Final = re.compile(
-    r"(\s*<!doctype[^>]*>)?(\s*<html\b[^>]*>)?(\s*<head\b.*?</head\s*>)?", re.IGNORECASE | re.DOTALL
-)
-_PREHEADER: Final = (
-    '<div style="display:none;max-height:0;max-width:0;overflow:hidden;opacity:0;mso-hide:all">',
-    "</div>",
-)
-_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\s]+")
-# What separates, quotes or comments addresses in RFC 5322, so that a value can't add a recipient.
-_ADDRESS_SPECIALS: Final = re.compile(r'[<>()\[\]\\,;:"]')
-_EXACT_FLOAT: Final = 2**53
-
-
-class TemplateProblem(ValueError):
-    """A template that doesn't compile; the text says what is wrong and where."""
 
 
 class Field(Struct, frozen=True):
@@ -61,21 +79,6 @@ class Dynamic(Struct, frozen=True):
 Parts = tuple[str | Field | Dynamic, ...]
 
 
-class CompiledVariant(Struct, Generic[Scene], frozen=True, kw_only=True):
-    """One content of a rule, as markup and as text."""
-
-    test: Callable[[Scene], bool] | None
-    markup: Parts
-    text: Parts
-
-
-class CompiledRule(Struct, Generic[Scene], frozen=True, kw_only=True):
-    """The first variant whose test holds, where the rule's own does."""
-
-    test: Callable[[Scene], bool] | None
-    variants: tuple[CompiledVariant[Scene], ...]
-
-
 class CompiledTemplate(Struct, Generic[Scene], frozen=True, kw_only=True):
     """A template as literals and slots. `head` is the HTML up to where the preheader goes, None without HTML."""
 
@@ -86,20 +89,10 @@ class CompiledTemplate(Struct, Generic[Scene], frozen=True, kw_only=True):
     preheader: Parts
     body: Parts
     text: Parts
-    rules: tuple[CompiledRule[Scene], ...]
+    rules: tuple[CompiledRule[Scene, Parts], ...]
     required: tuple[str, ...]
-
-
-class Rendered(Struct, frozen=True, kw_only=True):
-    """A message's content. `unfilled`: placeholders that had no value; `missing`: required names that have none."""
-
-    subject: str
-    html: str | None
-    text: str
-    sender: str | None
-    reply_to: str | None
-    unfilled: tuple[str, ...]
-    missing: tuple[str, ...]
+    liquid: "LiquidTemplate[Scene] | None" = None
+    """The template itself where it is written in Liquid; all else is empty then."""
 
 
 def compile_template(
@@ -112,45 +105,54 @@ def compile_template(
         tests: compiles a condition; what it raises passes through.
 
     Raises:
-        TemplateProblem: a rule's placeholder is blank, or two rules have the same.
+        TemplateProblem: with everything in it that is wrong.
     """
-    placeholders = _placeholders(template.dynamic_content_rules)
+    content = _compiled_content(template)
+    if template.engine in ("liquid", "mjml_liquid"):
+        return _compile_liquid(template, content, tests)
+    placeholders = placeholders_of(template.dynamic_content_rules)
     parse = _Parser(placeholders)
+    plain = _Parser(())
     is_html = template.channel == "email"
-    content = template.content_template
-    split = _preheader_position(content) if is_html else 0
+    split = preheader_position(content) if is_html else 0
     text = template.text_template
     if text is None:
         text = _text_of(content, placeholders) if is_html else content
     return CompiledTemplate(
-        subject=parse(template.subject_template),
+        subject=parse(_first_subject(template)),
         sender=None if template.from_ is None else parse(template.from_),
         reply_to=None if template.reply_to is None else parse(template.reply_to),
         head=parse(content[:split]) if is_html else None,
         preheader=parse(template.preheader or ""),
         body=parse(content[split:]) if is_html else (),
         text=parse(text),
-        rules=tuple(_compile_rule(rule, tests) for rule in template.dynamic_content_rules.values()),
+        rules=tuple(
+            compile_rule(rule, tests, plain, lambda markup: plain(_text_of_variant(markup)))
+            for rule in template.dynamic_content_rules.values()
+        ),
         required=template.personalization_fields,
     )
 
 
-def render(compiled: CompiledTemplate[Scene], values: Values, scene: Scene) -> Rendered:
+def render(compiled: CompiledTemplate[Scene], values: Values, scene: Scene, moment: Moment = NO_MOMENT) -> Rendered:
     """Fill a template.
 
     Args:
         compiled: the template.
         values: the customer's and the trigger's fields, and the message links.
         scene: what the rules' conditions are looked at in.
+        moment: when and where, for what a template says about time.
 
     Returns:
-        The content. Where `missing` isn't empty the message must not go out.
+        The content. Where `missing` isn't empty, or there is a `failure`, the message must not go out.
     """
+    if compiled.liquid is not None:
+        return compiled.liquid.render(values, scene, moment)
     filling = _Filling(compiled, values, scene)
     html = None
     if compiled.head is not None:
         preheader = filling.markup(compiled.preheader).strip()
-        hidden = preheader.join(_PREHEADER) if preheader else ""
+        hidden = preheader.join(PREHEADER) if preheader else ""
         html = filling.markup(compiled.head) + hidden + filling.markup(compiled.body)
     subject = filling.header(compiled.subject)
     text = filling.text(compiled.text)
@@ -170,19 +172,6 @@ def render(compiled: CompiledTemplate[Scene], values: Values, scene: Scene) -> R
 def missing_names(compiled: CompiledTemplate[Scene], values: Values) -> tuple[str, ...]:
     """Return the required names that have neither a value nor a default, in the template's order."""
     return tuple(name for name in compiled.required if name not in DEFAULTS and as_text(values(name)) is None)
-
-
-def as_text(value: object) -> str | None:
-    """Write a scalar as a reader expects it; None where there is nothing to write (blank text included)."""
-    if isinstance(value, str):
-        return value if value and not value.isspace() else None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) <= _EXACT_FLOAT else repr(value)
-    return None
 
 
 # Compiling ------------------------------------------------------------------------------------------------------
@@ -214,54 +203,67 @@ class _Parser:
         return tuple(parts)
 
 
-def _placeholders(rules: Mapping[str, DynamicContentRule]) -> tuple[str, ...]:
-    """Return each rule's placeholder, in the order of the rules."""
-    owners: dict[str, str] = {}
-    for name, rule in rules.items():
-        text = f"{{dynamic_content_{name}}}" if rule.placeholder is None else rule.placeholder
-        if not text.strip():
-            msg = f"dynamic_content_rules.{name}.placeholder: is blank; leave it out for {{dynamic_content_{name}}}"
-            raise TemplateProblem(msg)
-        if text in owners:
-            msg = f"dynamic_content_rules.{name}.placeholder: {text!r} is the placeholder of {owners[text]} already"
-            raise TemplateProblem(msg)
-        owners[text] = name
-    return tuple(owners)
+def _first_subject(template: Template) -> str:
+    """Return the template's own subject, else its first candidate."""
+    return template.subject_template or next(iter(template.a_b_test_variants), "")
 
 
-def _compile_rule(
-    rule: DynamicContentRule, tests: Callable[[Condition], Callable[[Scene], bool]]
-) -> CompiledRule[Scene]:
-    parse = _Parser(())
-    variants = []
-    for variant in rule.content_variants:
-        text = plain_text(variant.content)
-        variants.append(
-            CompiledVariant(
-                test=None if variant.condition is None else tests(variant.condition),
-                markup=parse(variant.content),
-                text=parse(f"\n{text}\n" if has_blocks(variant.content) else text),
-            )
-        )
-    return CompiledRule(test=None if rule.condition is None else tests(rule.condition), variants=tuple(variants))
+def _compiled_content(template: Template) -> str:
+    """Return the content with its MJML compiled, if it is any."""
+    if template.engine not in ("mjml", "mjml_liquid"):
+        return template.content_template
+    if template.channel != "email":
+        message = f"{template.engine} is for e-mail, and the channel is {template.channel}"
+        raise TemplateProblem([Flaw(path=("engine",), message=message, expected="fields or liquid")])
+    # Loaded when a template needs it, as is Liquid: most sets of definitions shouldn't wait for either.
+    from journeys.mjml import MjmlProblem, compile_mjml  # noqa: PLC0415
+
+    content = template.content_template
+    try:
+        if template.engine == "mjml_liquid":
+            from journeys.liquid_templates import with_slots  # noqa: PLC0415
+
+            content = with_slots(template)
+            return compile_mjml(content, liquid_spans(content))
+        return compile_mjml(content, spans_of(content, placeholders_of(template.dynamic_content_rules)))
+    except Unclosed as problem:
+        line = content.count("\n", 0, problem.position) + 1
+        flaw = Flaw(path=("content_template",), message=f"line {line}: {problem}", expected="Liquid that compiles")
+        raise TemplateProblem([flaw]) from None
+    except MjmlProblem as problem:
+        flaw = Flaw(path=("content_template",), message=str(problem), expected="MJML that compiles")
+        raise TemplateProblem([flaw]) from None
+
+
+def _compile_liquid(
+    template: Template, content: str, tests: Callable[[Condition], Callable[[Scene], bool]]
+) -> CompiledTemplate[Scene]:
+    from journeys.liquid_templates import compile_liquid  # noqa: PLC0415 -- 0.2 s, for those who use it
+
+    subject = replace(template, subject_template=_first_subject(template))
+    return CompiledTemplate(
+        subject=(),
+        sender=None,
+        reply_to=None,
+        head=None,
+        preheader=(),
+        body=(),
+        text=(),
+        rules=(),
+        required=(),
+        liquid=compile_liquid(subject, content, tests),
+    )
+
+
+def _text_of_variant(content: str) -> str:
+    text = plain_text(content)
+    return f"\n{text}\n" if has_blocks(content) else text
 
 
 def _text_of(content: str, placeholders: tuple[str, ...]) -> str:
     """Make the text template; a rule's placeholder may look like markup, so it is hidden from the HTML parser."""
-    hidden = content
-    marks = {text: f"\ue000{number}\ue001" for number, text in enumerate(placeholders)}
-    for text in sorted(marks, key=len, reverse=True):
-        hidden = hidden.replace(text, marks[text])
-    plain = plain_text(hidden)
-    for text, mark in marks.items():
-        plain = plain.replace(mark, text)
-    return plain
-
-
-def _preheader_position(html: str) -> int:
-    """Find the start of the body: behind its tag, else behind what may stand before the content."""
-    body = _BODY.search(html) or _DOCUMENT_START.match(html)
-    return body.end() if body else 0
+    hidden = hide(content, spans_of(content, placeholders))
+    return hidden.restore(plain_text(hidden.text))
 
 
 # Rendering ------------------------------------------------------------------------------------------------------
@@ -275,7 +277,7 @@ class _Filling(Generic[Scene]):
         self._values = values
         self._scene = scene
         self._known: dict[str, str] = {}
-        self._chosen: dict[int, CompiledVariant[Scene] | None] = {}
+        self._chosen: dict[int, CompiledVariant[Scene, Parts] | None] = {}
         self.unfilled: dict[str, None] = {}
 
     def markup(self, parts: Parts) -> str:
@@ -303,10 +305,10 @@ class _Filling(Generic[Scene]):
         )
 
     def header(self, parts: Parts) -> str:
-        return _one_line(self.text(parts))
+        return one_line(self.text(parts))
 
     def address(self, parts: Parts) -> str:
-        return _one_line(self.text(parts, lambda value: _ADDRESS_SPECIALS.sub("", value)))
+        return one_line(self.text(parts, lambda value: ADDRESS_SPECIALS.sub("", value)))
 
     def _value(self, name: str) -> str:
         text = self._known.get(name)
@@ -319,17 +321,7 @@ class _Filling(Generic[Scene]):
             text = self._known[name] = found or ""
         return text
 
-    def _variant(self, number: int) -> CompiledVariant[Scene] | None:
+    def _variant(self, number: int) -> CompiledVariant[Scene, Parts] | None:
         if number not in self._chosen:
-            self._chosen[number] = _choose(self._rules[number], self._scene)
+            self._chosen[number] = self._rules[number].choose(self._scene)
         return self._chosen[number]
-
-
-def _choose(rule: CompiledRule[Scene], scene: Scene) -> CompiledVariant[Scene] | None:
-    if rule.test is not None and not rule.test(scene):
-        return None
-    return next((variant for variant in rule.variants if variant.test is None or variant.test(scene)), None)
-
-
-def _one_line(text: str) -> str:
-    return _CONTROLS.sub(" ", text).strip()

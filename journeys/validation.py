@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from journeys.documents import Document, id_of, kind_of, slug, step_ids, text_at
 from journeys.validation_parts import Known, check_part
+from journeys.validation_templates import suspicions
 from journeys.validation_timing import check_timings
 from journeys.validation_workflows import check_workflow, warnings_of
 from schemas.definitions import AnyDefinition, Definitions, QuietHours, Scoring, Segment, Settings, Template, Workflow
@@ -74,6 +75,7 @@ def validate(documents: Sequence[Document]) -> Validated:
     problems: list[Problem] = []
     warnings: list[Problem] = []
     values: list[AnyDefinition] = []
+    templates: list[tuple[Document, Template]] = []
     for document in documents:
         reading = read_definition(document.value, document.prefix, file=document.file)
         problems += reading.problems
@@ -81,9 +83,18 @@ def validate(documents: Sequence[Document]) -> Validated:
         problems += islice(_check_parts(document, reading.nodes, known), MAX_PROBLEMS)
         warnings += islice(warnings_of(document, reading), MAX_PROBLEMS)
         values += [] if reading.value is None else [reading.value]
+        templates += [(document, reading.value)] if isinstance(reading.value, Template) else []
+    settings = next((value for value in values if isinstance(value, Settings)), Settings())
+    warnings += _warnings_of_templates(templates, settings)
     definitions = None if problems else _collect(values)
     tests = tuple(value for value in values if isinstance(value, WorkflowTest))
     return Validated(definitions=definitions, problems=tuple(problems), warnings=tuple(warnings), tests=tests)
+
+
+def _warnings_of_templates(templates: Sequence[tuple[Document, Template]], settings: Settings) -> Iterator[Problem]:
+    for document, template in templates:
+        for flaw in islice(suspicions(template, settings), MAX_PROBLEMS):
+            yield document.spot.under(*flaw.path).wrong(flaw.message, flaw.expected)
 
 
 def _check_parts(document: Document, nodes: Sequence[Node], known: Known) -> Iterator[Problem]:

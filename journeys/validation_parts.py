@@ -344,10 +344,8 @@ def _check_template(template: Template, spot: Spot) -> Iterator[Problem]:
     try:
         compile_template(template, _any_test)
     except TemplateProblem as error:
-        place, _, message = str(error).partition(": ")
-        if place.startswith("dynamic_content_rules."):
-            spot = spot.under("dynamic_content_rules", *place.split(".")[1:])
-        yield spot.wrong(message or place, "a template that compiles")
+        for flaw in error.flaws:
+            yield spot.under(*flaw.path).wrong(flaw.message, flaw.expected)
 
 
 def _any_test(_: Condition) -> Callable[[object], bool]:

@@ -133,6 +133,14 @@ class Absence(Values, array_like=True, gc=False):
     """JSON of the first event."""
 
 
+class Verification(Values, array_like=True):
+    """What an agent found out about an address: the address's hash, when, and whether it can't take mail."""
+
+    address: int
+    at: Millis
+    undeliverable: bool
+
+
 class Customer(Values, omit_defaults=True, gc=False):
     """Everything that a decision about this customer may depend on, besides the catalogue and the time."""
 
@@ -185,6 +193,7 @@ class Customer(Values, omit_defaults=True, gc=False):
     absences: list[Absence] = field(default_factory=list)
     second_events: dict[str, list[tuple[Millis, str]]] = field(default_factory=dict)
     """By absence trigger: when its second events occurred, and their execution key, oldest first."""
+    verification: Verification | None = None
 
 
 class Head(Struct, frozen=True, kw_only=True):

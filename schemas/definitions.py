@@ -463,6 +463,10 @@ class DynamicContentRule(Definition, frozen=True, kw_only=True):
     placeholder: str | None = None
 
 
+Engine = Literal["fields", "liquid", "mjml", "mjml_liquid"]
+"""What a template is written in: `{field}` or Liquid, in HTML or in MJML."""
+
+
 class Template(Definition, frozen=True, kw_only=True, tag_field="kind", tag="template"):
     """The content of a message, with `{field}` placeholders."""
 
@@ -477,6 +481,9 @@ class Template(Definition, frozen=True, kw_only=True, tag_field="kind", tag="tem
     from_: str | None = None
     reply_to: str | None = None
     preheader: str | None = None
+    engine: Engine = "fields"
+    a_b_test_variants: tuple[str, ...] = ()
+    """Candidates for the subject; until one is predicted, the subject is the template's own, else the first of them."""
 
 
 class Segment(Definition, frozen=True, kw_only=True, tag_field="kind", tag="segment"):
@@ -512,6 +519,8 @@ class Settings(Definition, frozen=True, kw_only=True, tag_field="kind", tag="set
     data_grace_minutes: NotNegative = 10
     require_consent: tuple[Channel, ...] = ("sms",)
     quiet_hours: QuietHours | None = None
+    address_verification: Literal["syntax", "strict"] = "syntax"
+    """`strict` also refuses addresses that are disposable, of a role, or of a domain that can't take mail."""
     default_from: str | None = None
     public_url: str | None = None
     """Where message links lead, such as https://links.shop.example; without it they have no value."""

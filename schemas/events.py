@@ -36,7 +36,15 @@ MESSAGE_CHANNELS: Final = ("email", "sms", "push", "social")
 ENGAGEMENTS: Final = ("delivered", "opened", "clicked", "replied", "bounced", "complained", "unsubscribed")
 ENGAGEMENT_TYPES: Final = frozenset(f"{channel}_{what}" for channel in MESSAGE_CHANNELS for what in ENGAGEMENTS)
 CRM_TYPES: Final = frozenset(
-    {"customer_updated", "segment_entered", "segment_left", "consent_changed", "customer_deleted", "customer_merged"}
+    {
+        "customer_updated",
+        "segment_entered",
+        "segment_left",
+        "consent_changed",
+        "customer_deleted",
+        "customer_merged",
+        "address_verified",  # what an agent found out about an address is nobody's behaviour
+    }
 )
 STREAM_OF_TOPIC: Final[dict[str, Stream]] = {
     "behavioral-events": "behavioral",

@@ -35,7 +35,6 @@ from schemas.definitions import (
     SequenceItem,
     Settings,
     Step,
-    Template,
     Trigger,
     TriggerCondition,
     WaitConfiguration,
@@ -65,14 +64,12 @@ _FIELDS_NOT_BUILT_YET: Final[dict[type[Struct], tuple[str, ...]]] = {
     Trigger: ("max_executions",),
     Segment: ("condition",),
     WorkflowSettings: ("exit_conditions", "goal", "attribution_window_hours", "execution_key", "holdout_percent"),
-    Template: ("a_b_test_variants", "engine"),
     Settings: (
         "execution_timeout_hours",
         "frequency_caps",
         "max_sends_per_minute",
         "global_holdout_percent",
         "channel_spacing_hours",
-        "address_verification",
     ),
 }
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from journeys.sending import is_possible_address
 from schemas.events import Json
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
 from tests.journey import Document, Journey, after, is_, mail, workflow
@@ -228,26 +227,3 @@ def test_a_send_says_when_it_was_due_and_when_it_would_have_expired() -> None:
     send = journey.sends()[0]
     assert (send.send_at, send.expires_at) == (after(0), after(2 * HOUR_MS))
     assert (send.to, send.category, send.workflow_id, send.step_id) == ("ada@shop.example", "marketing", "w", "mail")
-
-
-@pytest.mark.parametrize(
-    ("address", "possible"),
-    [
-        ("ada@shop.example", True),
-        ("a.b+c@sub.shop.example", True),
-        ("ädä@schön.example", True),
-        ("ada", False),
-        ("@shop.example", False),
-        ("ada@", False),
-        ("ada@shop", False),
-        ("a@b@shop.example", False),
-        ("ada @shop.example", False),
-        ("ada@shop.example\nBcc: x@y.example", False),
-        ("ada@-shop.example", False),
-        ("ada@shop..example", False),
-        ("a" * 242 + "@shop.example", False),
-        ("a" * 241 + "@shop.example", True),
-    ],
-)
-def test_only_impossible_syntax_refuses_an_address(address: str, possible: bool) -> None:  # noqa: FBT001
-    assert is_possible_address(address) is possible
