@@ -33,7 +33,8 @@ _NO_OFFSET: Final = timedelta()
 _MILLISECOND: Final = timedelta(milliseconds=1)
 # RFC 3339, section 5.6; the calendar itself is checked by `datetime`.
 _RFC_3339: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:)(\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-_WITHOUT_OFFSET: Final = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?)?", re.ASCII)
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_WITHOUT_OFFSET: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
 
 
 def parse_instant(value: object) -> Millis:
@@ -60,7 +61,9 @@ def parse_instant(value: object) -> Millis:
 def _parse_text(text: str) -> Millis:
     match = _RFC_3339.fullmatch(text)
     if match is None:
-        if _WITHOUT_OFFSET.fullmatch(text):
+        if _DATE.fullmatch(text):
+            msg = f"{text!r} has no time of day; write {text}T00:00:00Z"
+        elif _WITHOUT_OFFSET.fullmatch(text):
             msg = f"{text!r} has no offset from UTC; write {text}Z or {text}+01:00"
         else:
             msg = f"{text[:40]!r} isn't an RFC 3339 time such as 2026-01-31T09:00:00Z"

@@ -16,6 +16,8 @@ from schemas.events import MAX_EVENT_BYTES, Event, InvalidEvent, check_envelope,
 from schemas.instants import DAY_MS, Millis, format_instant
 
 DEFAULT_MAX_JUMP_DAYS: Final = 400
+_SECONDS_OF_TODAY: Final = 4_000_000_000
+"""Milliseconds until the middle of February 1970; as seconds they reach into 2096."""
 MISTAKES_OF_FILES: Final = frozenset({"not_text", "unknown_topic", "clock_jump"})
 """Error classes that only a file can have: the same bytes on a public topic might well be an event."""
 
@@ -50,12 +52,13 @@ def read_lines(path: Path, max_jump_ms: Millis = DEFAULT_MAX_JUMP_DAYS * DAY_MS)
 
 def lines_of(file: BinaryIO, max_jump_ms: Millis = DEFAULT_MAX_JUMP_DAYS * DAY_MS) -> Iterator[Line]:
     """Read an open file of events, line by line; empty lines are passed over."""
-    clock: Millis | None = None
+    clock: _FileClock | None = None
     for number, raw in enumerate(_bounded_lines(file), start=1):
         if raw.isspace() or not raw:
             continue
         line = _read(number, raw.rstrip(b"\r\n"), clock, max_jump_ms)
-        clock = line.clock if line.event is not None else clock
+        if line.event is not None and (clock is None or line.clock > clock.at):
+            clock = _FileClock(line.clock, number)
         yield line
 
 
@@ -68,15 +71,22 @@ def _bounded_lines(file: BinaryIO) -> Iterator[bytes]:
         yield piece
 
 
-def _read(number: int, raw: bytes, clock: Millis | None, max_jump_ms: Millis) -> Line:
+class _FileClock(Struct, frozen=True):
+    """Where the clock stands, and the line that has set it so."""
+
+    at: Millis
+    line: int
+
+
+def _read(number: int, raw: bytes, clock: _FileClock | None, max_jump_ms: Millis) -> Line:
     try:
         event, behind = _check(raw, clock, max_jump_ms)
     except InvalidEvent as problem:
-        return Line(number=number, raw=raw, clock=0 if clock is None else clock, problem=problem)
+        return Line(number=number, raw=raw, clock=0 if clock is None else clock.at, problem=problem)
     return Line(number=number, raw=raw, clock=behind, event=event)
 
 
-def _check(raw: bytes, clock: Millis | None, max_jump_ms: Millis) -> tuple[Event, Millis]:
+def _check(raw: bytes, clock: _FileClock | None, max_jump_ms: Millis) -> tuple[Event, Millis]:
     """Return the event of a line, and the clock behind it."""
     if raw.startswith(b"\0"):
         # On a topic this byte would announce Avro; a file holds JSON alone.
@@ -86,14 +96,19 @@ def _check(raw: bytes, clock: Millis | None, max_jump_ms: Millis) -> tuple[Event
     arrived = event.occurred_at if event.received_at is None else event.received_at
     if clock is None:
         return event, arrived
-    if arrived - clock > max_jump_ms:
-        days = (arrived - clock) // DAY_MS
+    if arrived - clock.at > max_jump_ms:
+        days = (arrived - clock.at) // DAY_MS
         raise InvalidEvent(
             "clock_jump",
-            f"the clock would jump {days} days ahead to {format_instant(arrived)}; if that is right, allow it"
-            f" with --max-jump {days + 1}",
+            f"the clock would jump {days} days ahead to {format_instant(arrived)}, from {format_instant(clock.at)} in"
+            f" line {clock.line}{_hint(clock.at)}; if that is right, allow it with --max-jump {days + 1}",
         )
-    return event, max(clock, arrived)
+    return event, max(clock.at, arrived)
+
+
+def _hint(before: Millis) -> str:
+    """Ask about what is wrong most often with a clock of 1970: seconds where milliseconds belong."""
+    return " (are its times seconds? they have to be milliseconds)" if 0 <= before < _SECONDS_OF_TODAY else ""
 
 
 def end_of_time(until: Millis | None, clock: Millis | None) -> Millis:

@@ -17,6 +17,8 @@ from tidings.clock import monotonic_s
 from tidings.services.errors import ServiceError
 
 _ASK_S: Final = 0.5
+_REFUSED_S: Final = 4.0
+"""How long an address that refuses every connection is asked: a broker that is being started again does so too."""
 _SILENT: Final = logging.getLogger("tidings.services.reach")
 _SILENT.addHandler(logging.NullHandler())
 _SILENT.propagate = False
@@ -43,7 +45,8 @@ def require_kafka(connection: Connection, *, timeout_s: float = 15.0) -> str:
         client = _client(connection, errors.append)
     except KafkaException as refusal:
         raise ServiceError(f"The settings for Kafka can't be: {refusal.args[0].str()}") from refusal
-    give_up = monotonic_s() + timeout_s
+    begun = monotonic_s()
+    give_up = begun + timeout_s
     while monotonic_s() < give_up:
         cluster = _ask(client, _ASK_S)
         if cluster is not None:
@@ -51,6 +54,8 @@ def require_kafka(connection: Connection, *, timeout_s: float = 15.0) -> str:
         client.poll(0)
         for error in errors:
             _raise_if_final(error, connection)
+        if errors and all(_is_refused(error) for error in errors):
+            give_up = min(give_up, begun + _REFUSED_S)
     reason = f": {errors[-1].str()}" if errors else ""
     raise ServiceError(
         f"No Kafka answers at {connection.bootstrap_servers}{reason}\n"
@@ -73,6 +78,11 @@ def _ask(client: AdminClient, timeout_s: float) -> str | None:
     except KafkaException:
         return None
     return metadata.cluster_id if metadata.brokers else None
+
+
+def _is_refused(error: KafkaError) -> bool:
+    all_down = error.code() == KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001 -- librdkafka's own, as below
+    return all_down or "Connection refused" in error.str()
 
 
 def _raise_if_final(error: KafkaError, connection: Connection) -> None:

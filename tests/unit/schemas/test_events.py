@@ -113,7 +113,7 @@ REFUSED = [
     (without("occurred_at"), "bad_time", "occurred_at is missing"),
     (but(occurred_at=""), "bad_time", "occurred_at: '' isn't an RFC 3339 time"),
     (but(occurred_at="2026-01-31T09:00:00"), "bad_time", "has no offset from UTC; write 2026-01-31T09:00:00Z"),
-    (but(occurred_at="2026-01-31"), "bad_time", "has no offset"),
+    (but(occurred_at="2026-01-31"), "bad_time", "has no time of day; write 2026-01-31T00:00:00Z"),
     (but(occurred_at="1769846400000"), "bad_time", "isn't an RFC 3339 time"),
     (but(occurred_at="2026-02-30T09:00:00Z"), "bad_time", "isn't a time of the calendar"),
     (but(occurred_at="10000-01-01T00:00:00Z"), "bad_time", "isn't an RFC 3339 time"),

@@ -49,7 +49,7 @@ def test_whole_epoch_milliseconds_are_read(instant: int) -> None:
     ("value", "complaint"),
     [
         ("2026-01-31T09:00:00", "no offset"),
-        ("2026-01-31", "no offset"),
+        ("2026-01-31", "no time of day"),
         ("2026-02-30T09:00:00Z", "calendar"),
         ("2026-01-31T24:00:00Z", "calendar"),
         ("2026-01-31T09:00:00+24:00", "calendar"),

@@ -92,3 +92,19 @@ def test_time_ends_where_asked_but_not_before_the_last_event() -> None:
     assert end_of_time(-5, None) == -5
     with pytest.raises(EventFileError, match=format_instant(5)):
         end_of_time(4, 5)
+
+
+def test_a_first_line_in_seconds_is_named_by_the_lines_that_it_spoils(tmp_path: Path) -> None:
+    """Seconds read as milliseconds are January 1970: the next line's jump says which line stands there, and asks."""
+    seconds, right = BEGIN // 1_000, BEGIN
+    path = tmp_path / "events.ndjson"
+    path.write_text(
+        "".join(
+            f'{{"event_id": "{number}", "type": "t", "customer_id": "ada", "occurred_at": {at}}}\n'
+            for number, at in enumerate((seconds, right))
+        )
+    )
+    first, second = read_lines(path)
+    assert first.event is not None
+    assert second.problem is not None
+    assert "in line 1 (are its times seconds? they have to be milliseconds)" in second.problem.reason
