@@ -16,9 +16,9 @@ from msgspec.structs import replace
 from journeys.absences import AwaitedAbsence
 from journeys.acting import Act, compile_action
 from journeys.branching import Choose, compile_decision
+from journeys.caps import Cap, compile_caps
 from journeys.conditions import Clause, Clauses, Test, compile_condition, compile_equals, compile_where
 from journeys.emitting import Emit, compile_event
-from journeys.quiet_hours import keep_quiet
 from journeys.scene import Scene
 from journeys.scoring import weights
 from journeys.sequences import Sequence, compile_sequence
@@ -107,8 +107,6 @@ class CompiledStep(Struct, frozen=True, kw_only=True):
     emit: Emit | None = None
     wait: CompiledWait | None = None
     timing: CompiledTiming | None = None
-    quiet_timing: CompiledTiming | None = None
-    """`timing` with the quiet hours of the settings taken out."""
     content: Content | None = None
     category: Category = "marketing"
 
@@ -143,6 +141,7 @@ class Catalogue(Struct, kw_only=True, frozen=True):
     half_life_ms: float
     max_event_age_ms: Millis
     grace_ms: Millis
+    caps: tuple[Cap, ...] = ()
     workflows: dict[str, CompiledWorkflow]
     plans: dict[str, Plan]
     silences: tuple[CompiledTrigger, ...]
@@ -182,6 +181,7 @@ def compile_catalogue(
         half_life_ms=definitions.scoring.half_life_hours * HOUR_MS,
         max_event_age_ms=span(definitions.settings.max_event_age_hours * HOUR_MS),
         grace_ms=span(definitions.settings.data_grace_minutes * MINUTE_MS),
+        caps=compile_caps(definitions.settings.frequency_caps),
         workflows=workflows,
         plans=_index(triggers, clauses, weights(definitions.scoring)),
         silences=tuple(sorted((trigger for trigger in triggers if trigger.silence_ms), key=timer_rank)),
@@ -327,14 +327,11 @@ def _compile_step(
     )
     match step:
         case ChannelStep(configuration=message):
-            category, timing = message.category or workflow.settings.category, compile_timing(message.timing)
-            quiet = None if category == "transactional" else definitions.settings.quiet_hours
             return replace(
                 plain,
                 guard=compile_where(message.guard, clauses),
-                timing=timing,
-                quiet_timing=keep_quiet(timing, quiet, message.channel),
-                category=category,
+                timing=compile_timing(message.timing),
+                category=message.category or workflow.settings.category,
                 content=_compile_content(definitions.templates[message.template_id], clauses),
             )
         case WaitStep(configuration=wait):

@@ -11,10 +11,11 @@ from msgspec import Struct
 
 from journeys.acting import NOTHING_DONE
 from journeys.best_hours import DEFAULT_BEST_HOURS
+from journeys.caps import Full
 from journeys.catalogue import CompiledStep, CompiledTrigger, CompiledWorkflow
 from journeys.emitting import Emit
 from journeys.scene import Scene
-from journeys.sending import WAITS_FOR_DATA, Refusal, attempt, with_quiet_hours
+from journeys.sending import WAITS_FOR_DATA, Refusal, attempt, find_full_cap, remember_send, with_quiet_hours
 from journeys.timing import CompiledTiming, customer_zone, next_send_time, wait_until
 from journeys.turn import Turn
 from schemas.customer import MAX_STEP_HISTORY, Ended, Execution, StepEntry, Visit
@@ -175,7 +176,7 @@ def _schedule(turn: Turn, place: Place) -> tuple[str, ...] | None:
 def _when(turn: Turn, place: Place, earliest: Millis) -> tuple[Millis | None, str]:
     """Find the first instant from `earliest` on at which the message may go out, and what it waits for until then."""
     step, scene = place.step, turn.scene
-    timing = with_quiet_hours(step, scene)
+    timing = with_quiet_hours(step, scene, turn.catalogue)
     best_hours, zone, expires_at = _best_hours(step), zone_of(turn, place.workflow), place.visit.expires_at
     due = next_send_time(timing, earliest, zone, best_hours, expires_at)
     if timing is step.timing or due == next_send_time(timing_of(place), earliest, zone, best_hours, expires_at):
@@ -183,11 +184,13 @@ def _when(turn: Turn, place: Place, earliest: Millis) -> tuple[Millis | None, st
     return due, "quiet_hours"
 
 
-def _put_off(turn: Turn, place: Place, due: Millis | None, reason: str) -> tuple[str, ...] | None:
+def _put_off(
+    turn: Turn, place: Place, due: Millis | None, reason: str, detail: dict[str, Json] | None = None
+) -> tuple[str, ...] | None:
     """Let the message wait for an instant, or suppress it where there is none before it expires."""
     if due is None:
-        return _suppress(turn, place, Refusal(reason="no_possible_time"))
-    _defer(turn, place, due, reason)
+        return _suppress(turn, place, Refusal(reason="no_possible_time", detail=detail or {}))
+    _defer(turn, place, due, reason, detail)
     return None
 
 
@@ -196,8 +199,20 @@ def _send(turn: Turn, place: Place) -> tuple[str, ...] | None:
     outcome = attempt(place.step, place.visit, place.execution, turn.scene, turn.catalogue)
     if isinstance(outcome, Refusal):
         return _refuse(turn, place, outcome)
+    full = find_full_cap(place.step, place.execution, turn.scene, turn.catalogue)
+    if full is not None:
+        return _hold(turn, place, full)
     due, reason = _when(turn, place, turn.now)
     return _publish(turn, place, outcome) if due == turn.now else _put_off(turn, place, due, reason)
+
+
+def _hold(turn: Turn, place: Place, full: Full) -> tuple[str, ...] | None:
+    """Skip a message that a cap has no room for, or look for its time anew from the first instant with room."""
+    detail: dict[str, Json] = {"cap": full.cap.detail, "sent": full.sent}
+    if full.room_at is None:
+        return _suppress(turn, place, Refusal(reason="frequency_cap", detail=detail))
+    due, _ = _when(turn, place, full.room_at)
+    return _put_off(turn, place, due, "frequency_cap", detail)
 
 
 def _refuse(turn: Turn, place: Place, refusal: Refusal) -> tuple[str, ...] | None:
@@ -216,6 +231,7 @@ def _refuse(turn: Turn, place: Place, refusal: Refusal) -> tuple[str, ...] | Non
 def _publish(turn: Turn, place: Place, send: Send) -> tuple[str, ...]:
     place.execution.last_send_at = turn.now
     turn.publish(send)
+    remember_send(send, turn.customer, turn.catalogue, turn.now)
     turn.record(
         "send_published",
         execution=place.execution,

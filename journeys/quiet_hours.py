@@ -28,8 +28,11 @@ _KNOWN_PREFERENCES: Final = 4_096
 
 def keep_quiet(timing: CompiledTiming, quiet: QuietHours | None, channel: Channel) -> CompiledTiming:
     """Return the timing with quiet hours taken out; the same one where they don't hold for the channel."""
-    if quiet is None or channel not in quiet.channels:
-        return timing
+    return timing if quiet is None or channel not in quiet.channels else _keep_quiet(timing, quiet)
+
+
+@lru_cache(maxsize=_KNOWN_PREFERENCES)
+def _keep_quiet(timing: CompiledTiming, quiet: QuietHours) -> CompiledTiming:
     return replace(timing, week=both(timing.week, open_week(quiet)))
 
 

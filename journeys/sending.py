@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from journeys.addresses import WHY, status_of
+from journeys.caps import Full, count_send, find_full
 from journeys.catalogue import Catalogue, CompiledStep, Content
 from journeys.fields import COMPUTED, envelope_of, plain
 from journeys.quiet_hours import keep_quiet, preferred_quiet_hours
@@ -17,7 +18,7 @@ from schemas.customer import Contact, Customer, Execution, Visit
 from schemas.decisions import Channel, Send
 from schemas.events import Json
 from schemas.identity import send_id
-from schemas.instants import as_text, format_instant
+from schemas.instants import Millis, as_text, format_instant
 
 ADDRESS_OF: Final[dict[Channel, str]] = {
     "email": "email",
@@ -71,20 +72,36 @@ def attempt(
     return _within_bounds(send)
 
 
-def with_quiet_hours(step: CompiledStep, scene: Scene) -> CompiledTiming:
+def with_quiet_hours(step: CompiledStep, scene: Scene, catalogue: Catalogue) -> CompiledTiming:
     """Return a message step's timing, without the hours in which this customer is not to be disturbed."""
-    timing, quiet_timing, content = step.timing, step.quiet_timing, step.content
-    assert timing is not None  # noqa: S101 -- only message steps come here, and they are compiled with these
-    assert quiet_timing is not None  # noqa: S101
+    timing, content = step.timing, step.content
+    assert timing is not None  # noqa: S101 -- only message steps come here, and they are compiled with these two
     assert content is not None  # noqa: S101
-    preference = scene.customer.preferences.get("quiet_hours")
-    if preference is None or step.category == "transactional":
-        return quiet_timing
-    own = preferred_quiet_hours(preference)
-    if own is None:
-        scene.warn("preferences.quiet_hours isn't {start, end, days, channels}, so those of the settings hold")
-        return quiet_timing
-    return keep_quiet(timing, own, content.channel)
+    if step.category == "transactional":
+        return timing
+    quiet, preference = catalogue.settings.quiet_hours, scene.customer.preferences.get("quiet_hours")
+    if preference is not None:
+        own = preferred_quiet_hours(preference)
+        if own is None:
+            scene.warn("preferences.quiet_hours isn't {start, end, days, channels}, so those of the settings hold")
+        quiet = own or quiet
+    return keep_quiet(timing, quiet, content.channel)
+
+
+def find_full_cap(step: CompiledStep, execution: Execution, scene: Scene, catalogue: Catalogue) -> Full | None:
+    """Return the cap that has no room for a message now; a transactional one is never held."""
+    content = step.content
+    if content is None or step.category == "transactional" or not catalogue.caps:
+        return None
+    return find_full(catalogue.caps, scene.customer.sent, content.channel, execution.workflow_id, scene.now)
+
+
+def remember_send(send: Send, customer: Customer, catalogue: Catalogue, now: Millis) -> None:
+    """Remember of a message what later ones depend on."""
+    if not catalogue.caps:
+        customer.sent.clear()
+    elif send.category != "transactional":
+        count_send(catalogue.caps, customer.sent, send.channel, send.workflow_id, now)
 
 
 def _message(

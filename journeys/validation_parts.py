@@ -319,6 +319,10 @@ def _check_settings(settings: Settings, spot: Spot) -> Iterator[Problem]:
     yield from _check_header(settings.default_from, spot.under("default_from"))
     if settings.quiet_hours is not None:
         yield from check_quiet_hours(settings.quiet_hours, spot.under("quiet_hours"))
+    for position, cap in enumerate(settings.frequency_caps):
+        if cap.category == "transactional":
+            place = spot.under("frequency_caps", position, "category")
+            yield place.wrong("is transactional, which is never capped", "marketing, or nothing")
 
 
 def _is_web_address(text: str) -> bool:

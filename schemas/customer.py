@@ -194,6 +194,8 @@ class Customer(Values, omit_defaults=True, gc=False):
     second_events: dict[str, list[tuple[Millis, str]]] = field(default_factory=dict)
     """By absence trigger: when its second events occurred, and their execution key, oldest first."""
     verification: Verification | None = None
+    sent: dict[str, list[Millis]] = field(default_factory=dict)
+    """Instants of marketing messages that a cap still needs, by channel or channel/workflow, oldest first."""
 
 
 class Head(Struct, frozen=True, kw_only=True):

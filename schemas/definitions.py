@@ -501,6 +501,17 @@ class Scoring(Definition, frozen=True, kw_only=True, tag_field="kind", tag="scor
     half_life_hours: Positive = 14 * 24
 
 
+class FrequencyCap(Definition, frozen=True, kw_only=True):
+    """At most `max` marketing messages within any `per_hours`, of one channel or all; `scope: workflow` counts each."""
+
+    max: Annotated[int, Meta(ge=0, le=1_000)]
+    per_hours: Positive
+    channel: Channel | None = None
+    category: Category | None = None
+    scope: Literal["customer", "workflow"] = "customer"
+    on_cap: Literal["skip", "delay"] = "skip"
+
+
 class QuietHours(Definition, frozen=True, kw_only=True):
     """Local hours without marketing messages: start included, end not; a window belongs to the day it starts on."""
 
@@ -521,6 +532,7 @@ class Settings(Definition, frozen=True, kw_only=True, tag_field="kind", tag="set
     quiet_hours: QuietHours | None = None
     address_verification: Literal["syntax", "strict"] = "syntax"
     """`strict` also refuses addresses that are disposable, of a role, or of a domain that can't take mail."""
+    frequency_caps: tuple[FrequencyCap, ...] = ()
     default_from: str | None = None
     public_url: str | None = None
     """Where message links lead, such as https://links.shop.example; without it they have no value."""

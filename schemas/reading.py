@@ -66,7 +66,6 @@ _FIELDS_NOT_BUILT_YET: Final[dict[type[Struct], tuple[str, ...]]] = {
     WorkflowSettings: ("exit_conditions", "goal", "attribution_window_hours", "execution_key", "holdout_percent"),
     Settings: (
         "execution_timeout_hours",
-        "frequency_caps",
         "max_sends_per_minute",
         "global_holdout_percent",
         "channel_spacing_hours",

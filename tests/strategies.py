@@ -361,6 +361,15 @@ _QUIET_HOURS: Final[tuple[Document, ...]] = (
 
 
 @st.composite
+def _caps(draw: st.DrawFn) -> Document:
+    cap: Document = {"max": draw(st.integers(0, 3)), "per_hours": draw(st.sampled_from(SPANS_H))}
+    cap |= draw(_sometimes("channel", st.sampled_from(("email", "push"))))
+    cap |= draw(_sometimes("scope", st.just("workflow")))
+    cap |= draw(_sometimes("on_cap", st.just("delay"), 2))
+    return cap
+
+
+@st.composite
 def _settings(draw: st.DrawFn) -> Document:
     settings: Document = {"kind": "settings"}
     settings |= draw(_sometimes("default_timezone", st.sampled_from(ZONES), 2))
@@ -368,6 +377,7 @@ def _settings(draw: st.DrawFn) -> Document:
     settings |= draw(_sometimes("max_event_age_hours", st.sampled_from((1, 24)), 3))
     settings |= draw(_sometimes("max_concurrent_executions", st.sampled_from((1, 2, 3)), 3))
     settings |= draw(_sometimes("quiet_hours", st.sampled_from(_QUIET_HOURS).map(dict), 3))
+    settings |= draw(_sometimes("frequency_caps", st.lists(_caps(), min_size=1, max_size=2).map(list), 3))
     settings |= draw(_sometimes("require_consent", st.just(["email"]), 8))
     return settings
 

@@ -281,9 +281,31 @@ def test_a_message_goes_out_only_when_its_timing_holds_and_before_it_expires(
                 turn = Turn(customer=customer, catalogue=catalogue, now=now, cause="", scene=scene)
                 best = frozenset[int]() if step.category == "transactional" else DEFAULT_BEST_HOURS
                 expires_at = parse_instant(send.expires_at)
-                timing, zone = with_quiet_hours(step, scene), zone_of(turn, workflow_)
+                timing, zone = with_quiet_hours(step, scene, catalogue), zone_of(turn, workflow_)
                 assert next_send_time(timing, now, zone, best, expires_at) == now
                 assert parse_instant(send.send_at) == now < expires_at
+
+
+@few
+@given(definitions(), histories())
+def test_no_window_holds_more_marketing_than_a_cap_allows(documents: list[Document], history: list[Line]) -> None:
+    catalogue = compiled(documents)
+    sent: dict[str, list[tuple[Millis, Send]]] = {}
+    for _, customer, now, outcomes in steps(engine(catalogue), history):
+        for effect in [effect for outcome in outcomes for effect in outcome.effects]:
+            if isinstance(effect, Send) and effect.category == "marketing":
+                sent.setdefault(customer.customer_id, []).append((parse_instant(effect.send_at), effect))
+                assert parse_instant(effect.send_at) <= now
+    for cap in catalogue.settings.frequency_caps:
+        for ends, last in [one for many in sent.values() for one in many]:
+            counted = [
+                1
+                for at, send in sent[last.customer_id]
+                if ends - cap.per_hours * HOUR_MS < at <= ends
+                and cap.channel in {None, send.channel}
+                and (cap.scope == "customer" or send.workflow_id == last.workflow_id)
+            ]
+            assert len(counted) <= cap.max or cap.channel not in {None, last.channel}
 
 
 @few
