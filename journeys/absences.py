@@ -4,7 +4,7 @@ The first event begins to wait, one at a time per trigger and execution key; a l
 second cancels what waits if it occurred from the first one's time up to the deadline, so a second that came early
 but occurred after the deadline doesn't, and one that came late but occurred in time does. What the second event
 has cancelled must stay cancelled when the first arrives after it: the instants of the newest second events are kept
-as long as a first one may be late.
+for that, and those of the newest first ones, because an earlier one would have given way to them.
 
 A deadline that is past when its first event arrives is set a little ahead, so that a second that is late as well
 can still cancel. A first event too old to start anything doesn't begin to wait.
@@ -22,6 +22,8 @@ from schemas.instants import MINUTE_MS, Millis, later
 LATE_DEADLINE_MS: Final = 5 * MINUTE_MS
 KEPT_SECOND_EVENTS: Final = 16
 """By trigger: the instants of second events, for first ones that arrive after them."""
+KEPT_FIRST_EVENTS: Final = 4
+"""By trigger, where there are no execution keys: the first events that earlier ones give way to when they are late."""
 MAX_ABSENCES: Final = 200
 """What waits for one customer, over all triggers and execution keys."""
 
@@ -77,10 +79,6 @@ def begin(
     Returns:
         False when nothing more may wait for this customer.
     """
-    deadline = later(at, awaited.within_ms)
-    seconds = customer.second_events.get(awaited.memory, ())
-    if any(at <= second <= deadline and key == (execution_key or "") for second, key in seconds):
-        return True
     waiting = [absence for absence in customer.absences if absence.trigger in known_triggers]
     for absence in waiting:
         if absence.trigger == awaited.memory and absence.execution_key == execution_key:
@@ -88,8 +86,11 @@ def begin(
                 return True
             waiting.remove(absence)
             break
+    customer.absences = waiting
+    deadline = later(at, awaited.within_ms)
+    if _is_answered(customer, awaited, at, deadline, execution_key):
+        return True
     if len(waiting) >= MAX_ABSENCES:
-        customer.absences = waiting
         return False
     waiting.append(
         Absence(
@@ -100,5 +101,19 @@ def begin(
             event=encode(),
         )
     )
-    customer.absences = waiting
     return True
+
+
+def _is_answered(
+    customer: Customer, awaited: AwaitedAbsence, at: Millis, deadline: Millis, execution_key: str | None
+) -> bool:
+    """Tell whether a first event needn't wait: a second answers it, or a further first one has begun anew since."""
+    if execution_key is None:
+        firsts = customer.first_events.setdefault(awaited.memory, [])
+        superseded = any(at < other < deadline for other in firsts)
+        insort(firsts, at)
+        del firsts[:-KEPT_FIRST_EVENTS]
+        if superseded:
+            return True
+    seconds = customer.second_events.get(awaited.memory, ())
+    return any(at <= other <= deadline and key == (execution_key or "") for other, key in seconds)

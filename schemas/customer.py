@@ -191,6 +191,8 @@ class Customer(Values, omit_defaults=True, gc=False):
     timeline: list[int] = field(default_factory=list)
     """The places of the newest behavioral events, oldest first; kept while a strict sequence is in force."""
     absences: list[Absence] = field(default_factory=list)
+    first_events: dict[str, list[Millis]] = field(default_factory=dict)
+    """By absence trigger: when its newest first events occurred, oldest first."""
     second_events: dict[str, list[tuple[Millis, str]]] = field(default_factory=dict)
     """By absence trigger: when its second events occurred, and their execution key, oldest first."""
     verification: Verification | None = None

@@ -101,6 +101,24 @@ def test_a_first_event_that_comes_after_its_second_doesn_t_wait_for_it(second: M
     assert len(fired_at(one)) == count
 
 
+def test_a_first_event_that_comes_late_gives_way_to_a_further_one_though_that_was_answered() -> None:
+    one = journey()
+    one.publish("cart", 50 * MINUTE_MS)
+    one.publish("order", 70 * MINUTE_MS)
+    one.publish("cart", 0, arrives=75 * MINUTE_MS)
+    one.advance(to=DAY_MS)
+    assert fired_at(one) == []
+
+
+def test_a_further_first_event_ends_the_wait_of_the_one_before_though_it_is_answered_already() -> None:
+    one = journey()
+    one.publish("cart", 0)
+    one.publish("order", 70 * MINUTE_MS, arrives=59 * MINUTE_MS)
+    one.publish("cart", 50 * MINUTE_MS, arrives=59 * MINUTE_MS)
+    one.advance(to=DAY_MS)
+    assert fired_at(one) == []
+
+
 @pytest.mark.parametrize(
     ("arrives", "due"),
     [
