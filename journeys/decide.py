@@ -25,7 +25,7 @@ from journeys.addresses import take_verification
 from journeys.catalogue import Catalogue, CompiledTrigger, Plan, timer_rank
 from journeys.conditions import remember
 from journeys.executions import end, resume, start, take_event, workflow_of
-from journeys.frequency import count_raises
+from journeys.frequency import count_raises, forget, is_full
 from journeys.rising import Rise, levels, rises_of
 from journeys.scene import Scene
 from journeys.sequences import Sequence
@@ -317,10 +317,14 @@ def _move_executions(turn: Turn, event: Event) -> None:
 
 
 def _reaches(customer: Customer, trigger: CompiledTrigger, at: Millis) -> bool:
-    instants = customer.windows.get(trigger.key)
+    memory, window_ms, wanted = trigger.memory, trigger.window_ms, trigger.wanted
+    instants = customer.windows.get(memory)
     if instants is None:
-        instants = customer.windows[trigger.key] = []
-    return count_raises(instants, at, trigger.window_ms, trigger.wanted)
+        instants = customer.windows[memory] = []
+    raised = count_raises(instants, at, window_ms, wanted, customer.forgotten.get(memory))
+    if is_full(instants, wanted) and (forgotten := forget(instants, window_ms, wanted)) is not None:
+        customer.forgotten[memory] = forgotten
+    return raised
 
 
 def _matches(turn: Turn, trigger: CompiledTrigger, event: Event | None) -> bool:

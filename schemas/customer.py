@@ -186,6 +186,8 @@ class Customer(Values, omit_defaults=True, gc=False):
     """The UTC day of the last recorded refusal, by trigger and reason."""
     clauses: dict[str, list[Millis]] = field(default_factory=dict)
     """Instants that a `performed` clause still needs, by clause."""
+    forgotten: dict[str, Millis] = field(default_factory=dict)
+    """By counting trigger: the newest instant that had to be forgotten for want of room."""
     sequences: dict[str, SequenceMemory] = field(default_factory=dict)
     """By sequence trigger, what it remembers."""
     timeline: list[int] = field(default_factory=list)

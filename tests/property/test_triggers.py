@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from journeys.frequency import SPARE_FOR_LATE_EVENTS
 from schemas.events import Json
 from schemas.instants import HOUR_MS, MINUTE_MS, Millis
 from tests.journey import Document, Journey, absence, frequency, score, sequence, session, workflow
@@ -161,18 +162,49 @@ def test_in_order_sequences_are_exact_however_many_events_there_are(pattern: Pat
 # Counts -------------------------------------------------------------------------------------------------------
 
 
-@thorough
-@given(
-    wanted=st.integers(1, 6), window=numbers(1, MINUTE_MS, 3 * MINUTE_MS, 10 * MINUTE_MS), history=arrivals(("a",), 40)
-)
-def test_a_count_fires_where_the_event_raises_a_window_to_exactly_the_number(
-    wanted: int, window: Millis, history: list[Seen]
-) -> None:
-    def fires(everything: list[Seen], new: Seen) -> bool:
-        ends = {seen.at for seen in everything if new.at <= seen.at < new.at + window}
-        return any(sum(end - window < seen.at <= end for seen in everything) == wanted for end in ends)
+class Count(Struct, frozen=True):
+    """A number of events in a window."""
 
-    assert fired(frequency("a", wanted, window / MINUTE_MS), history) == expected(history, fires)
+    wanted: int
+    window: Millis
+
+    def is_reached(self, everything: list[Seen], new: Seen) -> bool:
+        """Tell whether the new event raised a window that ends with it or with a later one to the number."""
+        ends = {seen.at for seen in everything if new.at <= seen.at < new.at + self.window}
+        return any(sum(end - self.window < seen.at <= end for seen in everything) == self.wanted for end in ends)
+
+    def trigger(self) -> Document:
+        return frequency("a", self.wanted, self.window / MINUTE_MS)
+
+
+counts = st.builds(Count, st.integers(1, 6), numbers(1, MINUTE_MS, 3 * MINUTE_MS, 10 * MINUTE_MS))
+
+
+@thorough
+@given(count=counts, history=arrivals(("a",), 28))
+def test_a_count_fires_where_the_event_raises_a_window_to_exactly_the_number(count: Count, history: list[Seen]) -> None:
+    history = history[: 2 * count.wanted + SPARE_FOR_LATE_EVENTS]
+    assert fired(count.trigger(), history) == expected(history, count.is_reached)
+
+
+@thorough
+@given(wanted=st.integers(1, 6), history=arrivals(("a",), 120))
+def test_a_count_in_a_burst_is_exact_however_many_events_there_are(wanted: int, history: list[Seen]) -> None:
+    count = Count(wanted, 25 * MINUTE_MS)
+    assert fired(count.trigger(), history) == expected(history, count.is_reached)
+
+
+@thorough
+@given(count=counts, history=arrivals(("a",), 120))
+def test_a_count_of_which_some_are_forgotten_never_fires_where_it_should_not(count: Count, history: list[Seen]) -> None:
+    assert set(fired(count.trigger(), history)) <= set(expected(history, count.is_reached))
+
+
+@settings(max_examples=30)
+@given(count=counts, history=arrivals(("a",), 200))
+def test_a_count_of_events_in_order_is_exact_however_many_there_are(count: Count, history: list[Seen]) -> None:
+    ordered = in_order(history)
+    assert fired(count.trigger(), ordered) == expected(ordered, count.is_reached)
 
 
 # Scores -------------------------------------------------------------------------------------------------------
