@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from journeys.documents import Document, id_of, kind_of, slug, step_ids, text_at
-from journeys.validation_parts import Known, check_part
+from journeys.validation_parts import Known, check_part, check_references
 from journeys.validation_templates import suspicions
 from journeys.validation_timing import check_timings
 from journeys.validation_workflows import check_workflow, warnings_of
@@ -21,7 +21,7 @@ from schemas.errors import TidingsError
 from schemas.events import Json
 from schemas.expectations import WorkflowTest
 from schemas.problems import Problem, Spot, sentence, shown
-from schemas.reading import MAX_PROBLEMS, Node, read, read_definition
+from schemas.reading import MAX_PROBLEMS, Reading, read, read_definition
 
 __all__ = ["Document", "InvalidDefinitions", "Validated", "definitions_from_documents", "validate"]
 
@@ -80,7 +80,7 @@ def validate(documents: Sequence[Document]) -> Validated:
         reading = read_definition(document.value, document.prefix, file=document.file)
         problems += reading.problems
         problems += _check_id(document, seen)
-        problems += islice(_check_parts(document, reading.nodes, known), MAX_PROBLEMS)
+        problems += islice(_check_parts(document, reading, known), MAX_PROBLEMS)
         warnings += islice(warnings_of(document, reading), MAX_PROBLEMS)
         values += [] if reading.value is None else [reading.value]
         templates += [(document, reading.value)] if isinstance(reading.value, Template) else []
@@ -97,13 +97,15 @@ def _warnings_of_templates(templates: Sequence[tuple[Document, Template]], setti
             yield document.spot.under(*flaw.path).wrong(flaw.message, flaw.expected)
 
 
-def _check_parts(document: Document, nodes: Sequence[Node], known: Known) -> Iterator[Problem]:
+def _check_parts(document: Document, reading: Reading[AnyDefinition], known: Known) -> Iterator[Problem]:
     local = replace(known, steps=frozenset(name for name in step_ids(document.value) if name is not None))
-    for node in nodes:
+    for node in reading.nodes:
         yield from check_part(node.value, Spot(document.file, node.path), local)
+    for fragment in reading.fragments:
+        yield from check_references(fragment.value, Spot(document.file, fragment.path), local)
     if kind_of(document.value) == "workflow":
-        yield from check_workflow(document.value, document.spot, nodes)
-        yield from check_timings(nodes, document.file, known.quiet_hours)
+        yield from check_workflow(document.value, document.spot, reading.nodes)
+        yield from check_timings(reading.nodes, document.file, known.quiet_hours)
 
 
 def _known(documents: Sequence[Document]) -> Known:

@@ -91,8 +91,7 @@ class Known(Struct, frozen=True, kw_only=True):
 
 def check_part(value: Struct, spot: Spot, known: Known) -> Iterator[Problem]:
     """Check one sound part of a definition, whatever surrounds it."""
-    yield from _check_next_steps(value, spot, known)
-    yield from _check_references(value, spot, known)
+    yield from check_references(value, spot, known)
     yield from _check_times(value, spot)
     yield from _check_action(value, spot)
     match value:
@@ -114,14 +113,18 @@ def check_part(value: Struct, spot: Spot, known: Known) -> Iterator[Problem]:
             yield from _check_template(value, spot)
 
 
-def _check_references(value: Struct, spot: Spot, known: Known) -> Iterator[Problem]:
+def check_references(value: Struct, spot: Spot, known: Known) -> Iterator[Problem]:
+    """Check the names that a part uses; it may be unsound, then fields that are wrong are passed over."""
+    yield from _check_next_steps(value, spot, known)
     match value:
         case ExpectedSend(template_id=str() as template_id) if template_id not in known.templates:
             hint = suggestion(template_id, known.templates) or "the id of a template"
             yield spot.under("template_id").wrong(f"{shown(template_id)} is no known template", hint)
-        case ChannelConfiguration():
-            yield from _check_template_of(value.template_id, value.channel, spot.under("template_id"), known)
-        case SegmentBranch() | AddToSegment() | RemoveFromSegment():
+        case ChannelConfiguration(template_id=str() as template_id):
+            yield from _check_template_of(template_id, value.channel, spot.under("template_id"), known)
+        case (
+            SegmentBranch(segment_id=str()) | AddToSegment(segment_id=str()) | RemoveFromSegment(segment_id=str())
+        ):  # fmt: skip
             yield from _check_segment(value.segment_id, spot.under("segment_id"), known)
 
 
@@ -159,7 +162,7 @@ def _check_next_steps(value: Struct, spot: Spot, known: Known) -> Iterator[Probl
         if isinstance(target, str) and target not in known.steps:
             yield _unknown("step", target, spot.under(key), known.steps)
     targets = getattr(value, "next_steps", ())
-    for position, target in enumerate(targets):
+    for position, target in enumerate(targets if isinstance(targets, tuple) else ()):
         if target not in known.steps:
             yield _unknown("step", target, spot.under("next_steps", position), known.steps)
 

@@ -92,6 +92,9 @@ class Reading(Struct, Generic[T], frozen=True, kw_only=True):
     value: T | None
     problems: tuple[Problem, ...]
     nodes: tuple[Node, ...]
+    fragments: tuple[Node, ...] = ()
+    """The unsound structs: where something is wrong a field holds a value of no type of ours. Only for checks of one
+    field, which look at its type first."""
 
 
 class _Notes(Struct):
@@ -100,6 +103,7 @@ class _Notes(Struct):
     file: str
     problems: list[Problem] = []
     nodes: list[Node] = []
+    fragments: list[Node] = []
 
 
 class _Wrong:
@@ -145,7 +149,12 @@ def read(value: Json, wanted: type[T], path: str = "", *, file: str = "") -> Rea
     notes = _Notes(file)
     result = _read(value, wanted, _Place(notes, path))
     built: T | None = None if notes.problems or isinstance(result, _Wrong) else result  # type: ignore[assignment]
-    return Reading(value=built, problems=tuple(notes.problems), nodes=tuple(notes.nodes))
+    return Reading(
+        value=built,
+        problems=tuple(notes.problems),
+        nodes=tuple(notes.nodes),
+        fragments=tuple(notes.fragments),
+    )
 
 
 def read_definition(value: Json, path: str = "", *, file: str = "") -> Reading[AnyDefinition]:
@@ -354,11 +363,12 @@ def _read_struct(value: object, form: type[Struct], place: _Place) -> object:
         arguments["equals"] = _read_json({key: value[key] for key in unknown}, place)
     else:
         _complain_of_unknown(unknown, form, place)
+    node = Node(path=place.path, value=form(**arguments))
     if any(isinstance(argument, _Wrong) for argument in arguments.values()):
+        place.notes.fragments.append(node)
         return _WRONG
-    built = form(**arguments)
-    place.notes.nodes.append(Node(path=place.path, value=built))
-    return built
+    place.notes.nodes.append(node)
+    return node.value
 
 
 def _complain_of_missing(key: str, field: FieldForm, unknown: list[str], form: type[Struct], place: _Place) -> None:

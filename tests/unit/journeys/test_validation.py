@@ -638,6 +638,27 @@ def test_settings_and_scoring_default_and_are_taken() -> None:
     assert given.definitions.scoring.weights == {"a": 1.0}
 
 
+def test_a_wrong_number_hides_no_wrong_name_beside_it() -> None:
+    """A step with something wrong in it still shows which steps, templates and segments it names in vain."""
+    steps: tuple[Json, ...] = (
+        mail("a", "nowhere", template_id="helo", timing={"delay_hours": "soon"}),
+        {"id": "b", "type": "decision", "configuration": {
+            "type": "score_based", "thresholds": [{"min_score": "high", "next_step": "gone"}], "default_next_step": "lost",
+        }},
+        action(type="add_to_segment", segment_id="vips", since=3),
+    )  # fmt: skip
+    paths = {problem.path for problem in check(workflow(*steps)).problems}
+    assert paths >= {
+        "steps[0].configuration.timing.delay_hours",
+        "steps[0].configuration.template_id",
+        "steps[0].next_steps[0]",
+        "steps[1].configuration.thresholds[0].min_score",
+        "steps[1].configuration.thresholds[0].next_step",
+        "steps[1].configuration.default_next_step",
+        "steps[2].configuration.since",
+    }
+
+
 # Warnings -------------------------------------------------------------------------------------------------------
 
 SILENCE: Final[Json] = {"type": "behavioral", "conditions": {"condition_type": "inactivity_period"}}
