@@ -332,7 +332,7 @@ def _compile_step(
                 guard=compile_where(message.guard, clauses),
                 timing=compile_timing(message.timing),
                 category=message.category or workflow.settings.category,
-                content=_compile_content(definitions.templates[message.template_id], clauses),
+                content=compile_content(definitions.templates[message.template_id], clauses),
             )
         case WaitStep(configuration=wait):
             if isinstance(wait, UntilEvent):
@@ -348,7 +348,8 @@ def _compile_step(
             assert_never(step)
 
 
-def _compile_content(template: Template, clauses: Clauses) -> Content:
+def compile_content(template: Template, clauses: Clauses) -> Content:
+    """Compile a template, with the conditions in it."""
     compiled = compile_template(template, lambda condition: compile_condition(condition, clauses))
     return Content(template_id=template.id, channel=template.channel, template=compiled)
 

@@ -12,10 +12,11 @@ from journeys.catalogue import Catalogue, CompiledStep, Content
 from journeys.fields import COMPUTED, envelope_of, plain
 from journeys.quiet_hours import keep_quiet, preferred_quiet_hours
 from journeys.scene import Scene
-from journeys.templates import Moment, Rendered, render
+from journeys.templates import CompiledTemplate, Moment, Rendered, render
 from journeys.timing import CompiledTiming
 from schemas.customer import Contact, Customer, Execution, Visit
 from schemas.decisions import Channel, Send
+from schemas.definitions import Settings
 from schemas.events import Json
 from schemas.identity import send_id
 from schemas.instants import Millis, as_text, format_instant
@@ -102,6 +103,12 @@ def remember_send(send: Send, customer: Customer, catalogue: Catalogue, now: Mil
         customer.sent.clear()
     elif send.category != "transactional":
         count_send(catalogue.caps, customer.sent, send.channel, send.workflow_id, now)
+
+
+def content_for(template: CompiledTemplate[Scene], scene: Scene, settings: Settings, identity: str) -> Rendered:
+    """Render a template as a message of this identity would be: for a preview, whatever stands against sending it."""
+    values = _values(scene, _links(settings.public_url, identity))
+    return render(template, values, scene, Moment(scene.now, scene.zone))
 
 
 def _message(

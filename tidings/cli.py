@@ -12,6 +12,7 @@ from schemas.errors import TidingsError
 from tidings.commands import kafka
 from tidings.commands.check import check
 from tidings.commands.demo import demo
+from tidings.commands.preview import preview_command
 from tidings.commands.processes import ingest, worker
 from tidings.commands.run import run_command
 from tidings.commands.schema import schema
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command("validate")(validate)
 app.command("check")(check)
 app.command("schema")(schema)
+app.command("preview")(preview_command)
 app.command("simulate")(simulate_command)
 app.command("run")(run_command)
 app.command("demo")(demo)
