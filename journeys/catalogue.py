@@ -17,6 +17,7 @@ from journeys.absences import AwaitedAbsence
 from journeys.acting import Act, compile_action
 from journeys.branching import Choose, compile_decision
 from journeys.caps import Cap, compile_caps
+from journeys.channels import spacings
 from journeys.conditions import Clause, Clauses, Test, compile_condition, compile_equals, compile_where
 from journeys.emitting import Emit, compile_event
 from journeys.scene import Scene
@@ -38,10 +39,14 @@ from schemas.definitions import (
     EventSequence,
     FrequencyThreshold,
     InactivityPeriod,
+    MessageConfiguration,
+    MessageStep,
     SendEvent,
     SessionThreshold,
     Settings,
     Step,
+    Strategy,
+    Suppression,
     Template,
     Trigger,
     TriggerCondition,
@@ -49,6 +54,7 @@ from schemas.definitions import (
     WaitStep,
     Workflow,
 )
+from schemas.events import Json
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis, span
 
 RULES_VERSION: Final = 2
@@ -91,6 +97,15 @@ class Content(Struct, frozen=True, kw_only=True):
     template: CompiledTemplate[Scene]
 
 
+class CompiledSuppression(Struct, frozen=True, kw_only=True):
+    """A rule that holds `message` steps back."""
+
+    id: str
+    test: Test
+    reason: str
+    alternatives: tuple[Json, ...]
+
+
 class CompiledStep(Struct, frozen=True, kw_only=True):
     """A step with everything in it compiled."""
 
@@ -109,6 +124,9 @@ class CompiledStep(Struct, frozen=True, kw_only=True):
     timing: CompiledTiming | None = None
     content: Content | None = None
     category: Category = "marketing"
+    parts: Mapping[Channel, "CompiledStep"] = {}
+    """Of a `message` step: the same step as it stands on each channel, with that channel's content."""
+    strategy: Strategy = "all"
 
 
 class CompiledWorkflow(Struct, frozen=True, kw_only=True):
@@ -141,6 +159,9 @@ class Catalogue(Struct, kw_only=True, frozen=True):
     half_life_ms: float
     max_event_age_ms: Millis
     grace_ms: Millis
+    spacing_ms: Mapping[Channel, Millis]
+    """How much time lies behind a message of each channel before the next channel of a `message` step."""
+    suppressions: tuple[CompiledSuppression, ...]
     caps: tuple[Cap, ...] = ()
     workflows: dict[str, CompiledWorkflow]
     plans: dict[str, Plan]
@@ -182,6 +203,8 @@ def compile_catalogue(
         max_event_age_ms=span(definitions.settings.max_event_age_hours * HOUR_MS),
         grace_ms=span(definitions.settings.data_grace_minutes * MINUTE_MS),
         caps=compile_caps(definitions.settings.frequency_caps),
+        spacing_ms=spacings(definitions.settings.channel_spacing_hours),
+        suppressions=tuple(_compile_suppression(rule, clauses) for rule in definitions.suppressions.values()),
         workflows=workflows,
         plans=_index(triggers, clauses, weights(definitions.scoring)),
         silences=tuple(sorted((trigger for trigger in triggers if trigger.silence_ms), key=timer_rank)),
@@ -334,6 +357,8 @@ def _compile_step(
                 category=message.category or workflow.settings.category,
                 content=compile_content(definitions.templates[message.template_id], clauses),
             )
+        case MessageStep(configuration=message):
+            return _compile_message(plain, message, workflow.settings.category, definitions, clauses)
         case WaitStep(configuration=wait):
             if isinstance(wait, UntilEvent):
                 return replace(plain, until_where=compile_where(wait.where, clauses))
@@ -346,6 +371,25 @@ def _compile_step(
             return replace(plain, act=compile_action(action))
         case _:
             assert_never(step)
+
+
+def _compile_message(
+    plain: CompiledStep, message: MessageConfiguration, category: Category, definitions: Definitions, clauses: Clauses
+) -> CompiledStep:
+    """Compile a `message` step and its parts; it isn't optimized unless that is asked for."""
+    category = message.category or category
+    timing = compile_timing(replace(message.timing, optimize=message.timing.optimize is True))
+    whole = replace(plain, guard=compile_where(message.guard, clauses), timing=timing, category=category)
+    parts = {
+        channel: replace(whole, content=compile_content(definitions.templates[name], clauses))
+        for channel, name in message.templates.items()
+    }
+    return replace(whole, parts=parts, strategy=message.strategy)
+
+
+def _compile_suppression(rule: Suppression, clauses: Clauses) -> CompiledSuppression:
+    test = compile_condition(rule.condition, clauses)
+    return CompiledSuppression(id=rule.id, test=test, reason=rule.reason or rule.id, alternatives=rule.alternatives)
 
 
 def compile_content(template: Template, clauses: Clauses) -> Content:

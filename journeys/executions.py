@@ -8,19 +8,39 @@ from collections import deque
 from typing import Final, assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from journeys.acting import NOTHING_DONE
 from journeys.best_hours import DEFAULT_BEST_HOURS
 from journeys.caps import Full
-from journeys.catalogue import CompiledStep, CompiledTrigger, CompiledWorkflow
+from journeys.catalogue import CompiledStep, CompiledSuppression, CompiledTrigger, CompiledWorkflow
+from journeys.channels import channel_order
 from journeys.emitting import Emit
+from journeys.messages import Remaining, enough, free_from, remaining, told
 from journeys.scene import Scene
-from journeys.sending import WAITS_FOR_DATA, Refusal, attempt, find_full_cap, remember_send, with_quiet_hours
+from journeys.sending import (
+    WAITS_FOR_DATA,
+    Refusal,
+    attempt,
+    find_full_cap,
+    remember_send,
+    unreachable_by,
+    with_quiet_hours,
+)
 from journeys.timing import CompiledTiming, customer_zone, next_send_time, wait_until
 from journeys.turn import Turn
-from schemas.customer import MAX_STEP_HISTORY, Ended, Execution, StepEntry, Visit
+from schemas.customer import MAX_STEP_HISTORY, ChannelResult, Ended, Execution, StepEntry, Visit
 from schemas.decisions import Send
-from schemas.definitions import ActionStep, ChannelStep, DecisionStep, Exit, SplitTest, UntilEvent, WaitStep
+from schemas.definitions import (
+    ActionStep,
+    ChannelStep,
+    DecisionStep,
+    Exit,
+    MessageStep,
+    SplitTest,
+    UntilEvent,
+    WaitStep,
+)
 from schemas.events import Event, Json
 from schemas.identity import emitted_event_id, execution_id
 from schemas.instants import HOUR_MS, Millis, as_text, later, span
@@ -96,7 +116,7 @@ def _enter(turn: Turn, place: Place) -> tuple[str, ...] | None:
     if step.logic is not None and not step.logic(turn.scene):
         return _complete(turn, place, "skipped", step.next_steps)
     match step.step:
-        case ChannelStep():
+        case ChannelStep() | MessageStep():
             return _schedule(turn, place)
         case WaitStep():
             return _wait(turn, place)
@@ -169,7 +189,13 @@ def _schedule(turn: Turn, place: Place) -> tuple[str, ...] | None:
     """Send now if the timing allows it, else at the first instant at which it does."""
     timing = timing_of(place)
     place.visit.expires_at = later(turn.now, timing.expires_after_ms)
-    due, reason = _when(turn, place, turn.now + timing.delay_ms)
+    if place.step.parts:
+        return _coordinate(turn, place, turn.now + timing.delay_ms)
+    return _schedule_from(turn, place, turn.now + timing.delay_ms)
+
+
+def _schedule_from(turn: Turn, place: Place, earliest: Millis) -> tuple[str, ...] | None:
+    due, reason = _when(turn, place, earliest)
     return _send(turn, place) if due == turn.now else _put_off(turn, place, due, reason)
 
 
@@ -196,6 +222,10 @@ def _put_off(
 
 def _send(turn: Turn, place: Place) -> tuple[str, ...] | None:
     """Look at everything at the moment of sending: send, put off or suppress; missing data is waited for a while."""
+    rule = _holding_rule(turn, place)
+    if rule is not None:
+        held: dict[str, Json] = {"rule_id": rule.id, "alternatives": list(rule.alternatives)}
+        return _suppress(turn, _whole(place), Refusal(reason=rule.reason, detail=held))
     outcome = attempt(place.step, place.visit, place.execution, turn.scene, turn.catalogue)
     if isinstance(outcome, Refusal):
         return _refuse(turn, place, outcome)
@@ -228,7 +258,7 @@ def _refuse(turn: Turn, place: Place, refusal: Refusal) -> tuple[str, ...] | Non
     return _suppress(turn, place, refusal)
 
 
-def _publish(turn: Turn, place: Place, send: Send) -> tuple[str, ...]:
+def _publish(turn: Turn, place: Place, send: Send) -> tuple[str, ...] | None:
     place.execution.last_send_at = turn.now
     turn.publish(send)
     remember_send(send, turn.customer, turn.catalogue, turn.now)
@@ -238,18 +268,18 @@ def _publish(turn: Turn, place: Place, send: Send) -> tuple[str, ...]:
         step_id=place.step.id,
         detail={"send_id": send.send_id, "channel": send.channel, "template_id": send.template_id},
     )
-    return _complete(turn, place, "sent", place.step.next_steps)
+    return _conclude(turn, place, "sent", send_id=send.send_id)
 
 
-def _suppress(turn: Turn, place: Place, refusal: Refusal) -> tuple[str, ...]:
+def _suppress(turn: Turn, place: Place, refusal: Refusal) -> tuple[str, ...] | None:
     turn.record(
         "send_suppressed",
         reason=refusal.reason,
         execution=place.execution,
         step_id=place.step.id,
-        detail=refusal.detail or None,
+        detail={**_channel_of(place), **refusal.detail} or None,
     )
-    return _complete(turn, place, "suppressed", place.step.next_steps, {"reason": refusal.reason})
+    return _conclude(turn, place, "suppressed", reason=refusal.reason, detail=refusal.detail)
 
 
 def _defer(
@@ -264,7 +294,7 @@ def _defer(
         reason=reason,
         execution=place.execution,
         step_id=place.step.id,
-        detail={"until": as_text(until), **(detail or {})},
+        detail={"until": as_text(until), **_channel_of(place), **(detail or {})},
     )
 
 
@@ -285,7 +315,88 @@ def _send_when_due(turn: Turn, place: Place) -> tuple[str, ...] | None:
     expires_at = place.visit.expires_at
     if expires_at is not None and turn.now >= expires_at:
         return _suppress(turn, place, Refusal(reason="expired"))
+    if place.step.parts:
+        return _coordinate(turn, place, turn.now, is_due=True)
     return _send(turn, place)
+
+
+# Messages on several channels -----------------------------------------------------------------------------------
+
+
+def _coordinate(turn: Turn, place: Place, earliest: Millis, *, is_due: bool = False) -> tuple[str, ...] | None:
+    """Let the next active channel of a `message` step have its turn, and complete the step when none is left."""
+    visit, step, customer = place.visit, place.step, turn.customer
+    rest = _remaining(turn, place)
+    done = enough(step.strategy, visit.channels, customer.last)
+    if done is not None or (visit.channels and not rest.active):
+        return _complete_message(turn, place, rest, done)
+    if not rest.active:
+        reasons: dict[str, Json] = {channel: reason for channel, reason in rest.inactive.items()}  # noqa: C416 -- wider
+        refusal = Refusal(reason="no_active_channel", detail={"inactive": reasons})
+        refuse = _refuse if "no_address" in rest.inactive.values() else _suppress
+        return refuse(turn, place, refusal)
+    part = replace(place, step=step.parts[rest.active[0]])
+    free = free_from(visit.channels, turn.catalogue.spacing_ms, earliest)
+    return _send(turn, part) if is_due and free <= turn.now else _schedule_from(turn, part, free)
+
+
+def _remaining(turn: Turn, place: Place) -> Remaining:
+    customer, category = turn.customer, place.step.category
+    unreachable = {
+        channel: unreachable_by(customer, channel, category, turn.catalogue) for channel in _whole(place).step.parts
+    }
+    return remaining(channel_order(customer.preferences), unreachable, place.visit.channels)
+
+
+def _conclude(
+    turn: Turn, place: Place, result: str, *, reason: str | None = None, send_id: str | None = None,
+    detail: dict[str, Json] | None = None,
+) -> tuple[str, ...] | None:  # fmt: skip
+    """Go on behind a message that is out or refused: to the next step, or to the next channel of a `message` step."""
+    whole = _whole(place)
+    if not whole.step.parts:
+        return _complete(turn, place, result, place.step.next_steps, {"reason": reason} if reason else None)
+    content, visit = place.step.content, place.visit
+    if content is not None:
+        visit.channels.append(ChannelResult(content.channel, result, turn.now, reason, send_id))
+        visit.deferred = None
+        return _coordinate(turn, whole, turn.now)
+    # What holds back the message as a whole holds back every channel that still could have been used.
+    rest = _remaining(turn, place)
+    visit.channels += [ChannelResult(channel, result, turn.now, reason) for channel in rest.active]
+    alternatives = (detail or {}).get("alternatives", [])
+    return _complete_message(turn, place, replace(rest, active=()), reason, alternatives)
+
+
+def _complete_message(
+    turn: Turn, place: Place, rest: Remaining, reason: str | None, alternatives: Json = None
+) -> tuple[str, ...]:
+    templates = {channel: part.content.template_id for channel, part in place.step.parts.items() if part.content}
+    detail = told(place.visit.channels, rest, reason, templates)
+    if alternatives:
+        detail["alternatives"] = alternatives
+    return _complete(turn, place, str(detail["status"]), place.step.next_steps, detail)
+
+
+def _holding_rule(turn: Turn, place: Place) -> CompiledSuppression | None:
+    """Return the first rule that holds a `message` step back now."""
+    if place.step.type != "message":
+        return None
+    return next((rule for rule in turn.catalogue.suppressions if rule.test(turn.scene)), None)
+
+
+def _whole(place: Place) -> Place:
+    """Return the place of the step as a whole, where it is that of one channel."""
+    return replace(place, step=place.workflow.steps[place.visit.step_id])
+
+
+def _channel_of(place: Place) -> dict[str, Json]:
+    """Return which channel of a `message` step is meant; nothing for any other step."""
+    content = place.step.content
+    return {"channel": content.channel} if place.step.type == "message" and content is not None else {}
+
+
+# Going on -------------------------------------------------------------------------------------------------------
 
 
 def take_event(turn: Turn, execution: Execution, visit: Visit, event: Event, encoded: bytes) -> None:

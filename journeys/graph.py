@@ -17,6 +17,7 @@ from schemas.definitions import (
     DecisionStep,
     Exit,
     FixedTime,
+    MessageStep,
     ScoreBased,
     SegmentCheck,
     SplitTest,
@@ -42,7 +43,7 @@ _NOTHING: Final[Mapping[str, str]] = {}
 def next_step_ids(step: Step) -> tuple[str, ...]:
     """Return every step that may come next, in listed order, each once."""
     match step:
-        case ChannelStep():
+        case ChannelStep() | MessageStep():
             targets: Iterable[str | None] = step.next_steps
         case WaitStep(configuration=UntilEvent(timeout_next_step=timeout)):
             targets = (*step.next_steps, timeout)
@@ -212,4 +213,4 @@ def sends_that_can_run_twice(steps: Sequence[Step], graph: Graph) -> list[str]:
             reached = _reached(graph, target) if target in graph else set()
             twice |= reached & seen
             seen |= reached
-    return [step.id for step in steps if step.id in twice and isinstance(step, ChannelStep)]
+    return [step.id for step in steps if step.id in twice and isinstance(step, ChannelStep | MessageStep)]

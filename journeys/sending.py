@@ -27,7 +27,7 @@ ADDRESS_OF: Final[dict[Channel, str]] = {
     "push": "push_token",
     "social": "social_id",
 }
-WAITS_FOR_DATA: Final = frozenset({"no_address", "missing_personalization"})
+WAITS_FOR_DATA: Final = frozenset({"no_address", "missing_personalization", "no_active_channel"})
 LARGEST_SEND_BYTES: Final = 800 * 1024
 """Of one message as JSON: below what a Kafka producer takes into one batch, and consumers fetch by default."""
 _MOST_BYTES_PER_CHARACTER: Final = 6
@@ -51,7 +51,7 @@ def attempt(
     assert content is not None  # noqa: S101 -- only message steps come here, and they are compiled with content
     channel = content.channel
     customer = scene.customer
-    blocked = _blocked(customer, channel, step.category, catalogue)
+    blocked = blocked_by(customer, channel, step.category, catalogue)
     if blocked is not None:
         return Refusal(reason=blocked)
     address = getattr(customer, ADDRESS_OF[channel])
@@ -146,7 +146,13 @@ def _message(
     )
 
 
-def _blocked(customer: Customer, channel: Channel, category: str, catalogue: Catalogue) -> str | None:
+def unreachable_by(customer: Customer, channel: Channel, category: str, catalogue: Catalogue) -> str | None:
+    """Return why the customer can't be written to on a channel, whatever the message says; None if she can."""
+    blocked = blocked_by(customer, channel, category, catalogue)
+    return "no_address" if blocked is None and getattr(customer, ADDRESS_OF[channel]) is None else blocked
+
+
+def blocked_by(customer: Customer, channel: Channel, category: str, catalogue: Catalogue) -> str | None:
     """Return the suppression of the address, then the lack of consent: bounces and complaints hold back everything."""
     contact = customer.contacts.get(channel, _NOBODY)
     marketing = category == "marketing"

@@ -16,7 +16,17 @@ from journeys.validation_parts import Known, check_part, check_references
 from journeys.validation_templates import suspicions
 from journeys.validation_timing import check_timings
 from journeys.validation_workflows import check_workflow, warnings_of
-from schemas.definitions import AnyDefinition, Definitions, QuietHours, Scoring, Segment, Settings, Template, Workflow
+from schemas.definitions import (
+    AnyDefinition,
+    Definitions,
+    QuietHours,
+    Scoring,
+    Segment,
+    Settings,
+    Suppression,
+    Template,
+    Workflow,
+)
 from schemas.errors import TidingsError
 from schemas.events import Json
 from schemas.expectations import WorkflowTest
@@ -154,6 +164,7 @@ def _collect(values: Sequence[AnyDefinition]) -> Definitions:
         workflows={workflow.id or "": workflow for workflow in workflows},
         templates={value.id: value for value in values if isinstance(value, Template)},
         segments={value.id: value for value in values if isinstance(value, Segment)},
+        suppressions={value.id: value for value in values if isinstance(value, Suppression)},
         scoring=next((value for value in values if isinstance(value, Scoring)), Scoring()),
         settings=next((value for value in values if isinstance(value, Settings)), Settings()),
     )

@@ -18,6 +18,7 @@ from journeys.operators import POSITIVE, constant_mistake
 from journeys.templates import TemplateProblem, compile_template
 from journeys.timing import TimingProblem, compile_timing, compile_wait, parse_clock
 from journeys.validation_timing import check_quiet_hours
+from schemas.decisions import Channel
 from schemas.definitions import (
     AddToSegment,
     ChannelConfiguration,
@@ -26,6 +27,7 @@ from schemas.definitions import (
     DecisionStep,
     EventSequence,
     FixedTime,
+    MessageConfiguration,
     QuietHours,
     RemoveFromSegment,
     ScoreBased,
@@ -42,7 +44,7 @@ from schemas.definitions import (
     UpdateAttributes,
     WorkflowSettings,
 )
-from schemas.events import Json
+from schemas.events import MESSAGE_CHANNELS, Json
 from schemas.expectations import ExpectedDecision, ExpectedSend, TriedEvent, WorkflowTest
 from schemas.instants import is_zone, parse_instant
 from schemas.problems import Problem, Spot, shown, suggestion
@@ -65,6 +67,7 @@ ROOTS: Final = (
 MOST_ITEMS: Final = 20
 """Of a sequence: as many as the recent events that are remembered of a customer."""
 LARGEST_COUNT: Final = 1_000
+_CHANNELS: Final = ", ".join(MESSAGE_CHANNELS)
 _LISTED: Final = 10
 _MOST_RULES: Final = 200
 """Of one template: the time to compile it grows with their number and its length."""
@@ -122,6 +125,8 @@ def check_references(value: Struct, spot: Spot, known: Known) -> Iterator[Proble
             yield spot.under("template_id").wrong(f"{shown(template_id)} is no known template", hint)
         case ChannelConfiguration(template_id=str() as template_id):
             yield from _check_template_of(template_id, value.channel, spot.under("template_id"), known)
+        case MessageConfiguration(templates=dict() as templates):
+            yield from _check_templates(templates, spot.under("templates"), known)
         case (
             SegmentBranch(segment_id=str()) | AddToSegment(segment_id=str()) | RemoveFromSegment(segment_id=str())
         ):  # fmt: skip
@@ -185,6 +190,22 @@ def _check_template_of(name: str, channel: str, spot: Spot, known: Known) -> Ite
         yield _unknown("template", name, spot, known.templates)
     elif known.templates[name] not in (channel, None):
         yield spot.wrong(f"template {shown(name)} is for {known.templates[name]}", f"a template for {channel}")
+
+
+def _check_templates(templates: Mapping[Channel, str], spot: Spot, known: Known) -> Iterator[Problem]:
+    if not templates:
+        yield spot.wrong("is empty", f"a template for at least one of {_CHANNELS}")
+    yield from _check_channels(templates, spot)
+    for channel, name in templates.items():
+        if channel in MESSAGE_CHANNELS:
+            yield from _check_template_of(name, channel, spot.under(channel), known)
+
+
+def _check_channels(names: Iterable[str], spot: Spot) -> Iterator[Problem]:
+    for name in names:
+        if name not in MESSAGE_CHANNELS:
+            hint = suggestion(name, MESSAGE_CHANNELS)
+            yield spot.under(name).wrong("is no channel", f"one of {_CHANNELS}" + (f"; {hint}" if hint else ""))
 
 
 def _check_field(field: str, spot: Spot) -> Iterator[Problem]:
@@ -319,6 +340,7 @@ def _check_settings(settings: Settings, spot: Spot) -> Iterator[Problem]:
         yield spot.under("public_url").wrong(
             f"is {shown(settings.public_url)}", "an address such as https://shop.example"
         )
+    yield from _check_channels(settings.channel_spacing_hours, spot.under("channel_spacing_hours"))
     yield from _check_header(settings.default_from, spot.under("default_from"))
     if settings.quiet_hours is not None:
         yield from check_quiet_hours(settings.quiet_hours, spot.under("quiet_hours"))

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct, field
 
+from schemas.decisions import Channel
 from schemas.errors import TidingsError
 from schemas.events import Json
 from schemas.instants import Millis
@@ -36,6 +37,16 @@ class Values(Struct, omit_defaults=True, gc=False):
     """What the states are made of: trees of plain values, so the collector of cycles needn't look at them."""
 
 
+class ChannelResult(Values, array_like=True):
+    """What became of one channel of a `message` step: `sent` or `suppressed`, and when."""
+
+    channel: Channel
+    status: str
+    at: Millis
+    reason: str | None = None
+    send_id: str | None = None
+
+
 class Visit(Values, omit_defaults=True, gc=False):
     """One branch of an execution, standing in a step. `due_at` is None while only an event can move it."""
 
@@ -47,6 +58,8 @@ class Visit(Values, omit_defaults=True, gc=False):
     grace_until: Millis | None = None
     deferred: str | None = None
     """Why a message waits: `timing`, `quiet_hours`, `frequency_cap`, `data_grace`."""
+    channels: list[ChannelResult] = field(default_factory=list)
+    """Of a `message` step, the channels that have had their turn, in order."""
 
 
 class StepEntry(Values, array_like=True, gc=False):

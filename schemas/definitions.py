@@ -226,6 +226,19 @@ class SocialConfiguration(ChannelConfiguration, frozen=True, kw_only=True):
     channel: ClassVar[Channel] = "social"
 
 
+Strategy = Literal["all", "first_available", "until_engaged"]
+
+
+class MessageConfiguration(Definition, frozen=True, kw_only=True):
+    """One message on several channels, one after another; the next one begins when the one before has had its time."""
+
+    templates: dict[Channel, Name]
+    timing: Timing = Timing()
+    category: Category | None = None
+    guard: Condition | None = None
+    strategy: Strategy = "all"
+
+
 class FixedTime(Definition, frozen=True, kw_only=True, tag_field="type", tag="fixed_time"):
     """Waits for durations, which add up; `calendar_days` count local dates, `at` a local time on the last of them."""
 
@@ -385,6 +398,15 @@ class SocialStep(ChannelStep, frozen=True, kw_only=True, tag_field="type", tag="
     configuration: SocialConfiguration
 
 
+class MessageStep(Definition, frozen=True, kw_only=True, tag_field="type", tag="message"):
+    """Sends a message on the customer's active channels; ends when each has been used or refused."""
+
+    id: Name
+    configuration: MessageConfiguration
+    next_steps: tuple[Name, ...] = ()
+    conditional_logic: Condition | None = None
+
+
 class WaitStep(Definition, frozen=True, kw_only=True, tag_field="type", tag="wait"):
     """Lets time pass, or waits for an event."""
 
@@ -412,7 +434,7 @@ class ActionStep(Definition, frozen=True, kw_only=True, tag_field="type", tag="a
     conditional_logic: Condition | None = None
 
 
-Step = EmailStep | SmsStep | PushStep | SocialStep | WaitStep | DecisionStep | ActionStep
+Step = EmailStep | SmsStep | PushStep | SocialStep | MessageStep | WaitStep | DecisionStep | ActionStep
 
 
 # Kinds --------------------------------------------------------------------------------------------------------
@@ -521,6 +543,17 @@ class QuietHours(Definition, frozen=True, kw_only=True):
     channels: tuple[Channel, ...] = ("email", "sms", "push", "social")
 
 
+class Suppression(Definition, frozen=True, kw_only=True, tag_field="kind", tag="suppression"):
+    """A rule that holds back every `message` step whose moment falls while the condition holds."""
+
+    id: Name
+    condition: Condition
+    reason: Name | None = None
+    """What the decision says; by default the id."""
+    alternatives: tuple[Json, ...] = ()
+    """What could be done instead: told with the result, for whoever reads it."""
+
+
 class Settings(Definition, frozen=True, kw_only=True, tag_field="kind", tag="settings"):
     """Catalogue-wide settings."""
 
@@ -533,12 +566,14 @@ class Settings(Definition, frozen=True, kw_only=True, tag_field="kind", tag="set
     address_verification: Literal["syntax", "strict"] = "syntax"
     """`strict` also refuses addresses that are disposable, of a role, or of a domain that can't take mail."""
     frequency_caps: tuple[FrequencyCap, ...] = ()
+    channel_spacing_hours: dict[Channel, NotNegative] = {}
+    """Laid over the defaults."""
     default_from: str | None = None
     public_url: str | None = None
     """Where message links lead, such as https://links.shop.example; without it they have no value."""
 
 
-AnyDefinition = Workflow | Template | Segment | Scoring | Settings | WorkflowTest
+AnyDefinition = Workflow | Template | Segment | Scoring | Suppression | Settings | WorkflowTest
 
 
 class Definitions(Struct, frozen=True, kw_only=True):
@@ -547,12 +582,13 @@ class Definitions(Struct, frozen=True, kw_only=True):
     workflows: dict[str, Workflow]
     templates: dict[str, Template]
     segments: dict[str, Segment]
+    suppressions: dict[str, Suppression] = {}
     scoring: Scoring = Scoring()
     settings: Settings = Settings()
 
 
 NOT_BUILT_YET: Final = {
-    "kind": ("experiment", "lifecycle", "suppression", "content_block", "model"),
+    "kind": ("experiment", "lifecycle", "content_block", "model"),
     "condition_type": (
         "attribute_change",
         "lifecycle_change",
@@ -560,7 +596,7 @@ NOT_BUILT_YET: Final = {
         "date_attribute",
         "schedule",
     ),
-    "step": ("message", "experiment"),
+    "step": ("experiment",),
     "wait": ("until_condition",),
     "action": ("trigger_webhook",),
 }

@@ -68,7 +68,6 @@ _FIELDS_NOT_BUILT_YET: Final[dict[type[Struct], tuple[str, ...]]] = {
         "execution_timeout_hours",
         "max_sends_per_minute",
         "global_holdout_percent",
-        "channel_spacing_hours",
     ),
 }
 

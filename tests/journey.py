@@ -147,6 +147,14 @@ def short(channel: str, *then: str, timing: Document | None = None, when: Json =
     return step(channel, channel, then, configuration, when)
 
 
+def message(
+    *channels: str, name: str = "message", then: Sequence[str] = (), timing: Document | None = None, **rest: Json
+) -> Document:
+    """Write a `message` step with a template for each channel; its first goes at once unless `timing` says otherwise."""
+    templates: Document = {channel: "hello" if channel == "email" else f"{channel}_hello" for channel in channels}
+    return step(name, "message", then, {"templates": templates, "timing": timing or AT_ONCE, **rest})
+
+
 def wait(name: str, *then: str, when: Json = None, **durations: Json) -> Document:
     """Write a fixed wait."""
     return step(name, "wait", then, {"type": "fixed_time", **durations}, when)

@@ -206,11 +206,11 @@ def _waits(draw: st.DrawFn) -> Document:
 @st.composite
 def _steps(draw: st.DrawFn, position: int, following: tuple[str, ...], back: str | None) -> Document:
     """Draw a step that leads to every one of `following`; a wait leads to `back` as well, or instead."""
-    kinds = ["email", "email", "short", "wait", "until_event", "decision", "action"]
+    kinds = ["email", "email", "short", "message", "wait", "until_event", "decision", "action"]
     if back is not None:
         kinds = ["loop"]
     elif len(following) > 1:
-        kinds = ["email", "short", "wait", "until_event", "decision", "decision", "action"]
+        kinds = ["email", "short", "message", "wait", "until_event", "decision", "decision", "action"]
     kind = draw(st.sampled_from(kinds))
     step: Document = {"id": f"s{position}", "next_steps": list(following)}
     step |= draw(_sometimes("conditional_logic", conditions(), 8)) if kind != "decision" else {}
@@ -219,17 +219,8 @@ def _steps(draw: st.DrawFn, position: int, following: tuple[str, ...], back: str
             step.pop("conditional_logic", None)
             wait: Document = {"type": "fixed_time", "duration_hours": draw(st.sampled_from((6, 24, 48)))}
             return step | {"type": "wait", "configuration": wait, "next_steps": [back]}
-        case "email":
-            email: Document = {
-                "template_id": draw(st.sampled_from(("hello", "hello", "needy"))),
-                "timing": draw(_timings()),
-            }
-            email |= draw(_sometimes("guard", conditions(), 5))
-            email |= draw(_sometimes("category", st.just("transactional"), 5))
-            return step | {"type": "email", "configuration": email}
-        case "short":
-            channel = draw(st.sampled_from(SHORT))
-            return step | {"type": channel, "configuration": {"template_id": channel, "timing": draw(_timings())}}
+        case "email" | "short" | "message":
+            return step | draw(_sending(kind))
         case "wait":
             return step | {"type": "wait", "configuration": draw(_waits())}
         case "until_event":
@@ -243,6 +234,34 @@ def _steps(draw: st.DrawFn, position: int, following: tuple[str, ...], back: str
             return step | {"type": "action", "configuration": draw(_actions(bool(following)))}
     del step["next_steps"]
     return step | {"type": "decision", "configuration": draw(_decisions(following))}
+
+
+@st.composite
+def _sending(draw: st.DrawFn, kind: str) -> Document:
+    """Draw type and configuration of a step that sends."""
+    if kind == "short":
+        channel = draw(st.sampled_from(SHORT))
+        return {"type": channel, "configuration": {"template_id": channel, "timing": draw(_timings())}}
+    if kind == "message":
+        return {"type": "message", "configuration": draw(_messages())}
+    email: Document = {
+        "template_id": draw(st.sampled_from(("hello", "hello", "needy"))),
+        "timing": draw(_timings()),
+    }
+    email |= draw(_sometimes("guard", conditions(), 5))
+    email |= draw(_sometimes("category", st.just("transactional"), 5))
+    return {"type": "email", "configuration": email}
+
+
+@st.composite
+def _messages(draw: st.DrawFn) -> Document:
+    templates: Document = {"email": draw(st.sampled_from(("hello", "needy")))} if draw(st.booleans()) else {}
+    templates |= {name: name for name in draw(st.sets(st.sampled_from(SHORT), min_size=0 if templates else 1))}
+    configuration: Document = {"templates": dict(sorted(templates.items())), "timing": draw(_timings())}
+    configuration |= draw(_sometimes("strategy", st.sampled_from(("first_available", "until_engaged")), 2))
+    configuration |= draw(_sometimes("guard", conditions(), 6))
+    configuration |= draw(_sometimes("category", st.just("transactional"), 5))
+    return configuration
 
 
 def _actions(leads_on: bool) -> st.SearchStrategy[Document]:  # noqa: FBT001
@@ -378,7 +397,8 @@ def _settings(draw: st.DrawFn) -> Document:
     settings |= draw(_sometimes("max_concurrent_executions", st.sampled_from((1, 2, 3)), 3))
     settings |= draw(_sometimes("quiet_hours", st.sampled_from(_QUIET_HOURS).map(dict), 3))
     settings |= draw(_sometimes("frequency_caps", st.lists(_caps(), min_size=1, max_size=2).map(list), 3))
-    settings |= draw(_sometimes("require_consent", st.just(["email"]), 8))
+    settings |= draw(_sometimes("require_consent", st.sampled_from((["email"], [])), 4))
+    settings |= draw(_sometimes("channel_spacing_hours", st.sampled_from(({"email": 0.5}, {"push": 0})), 4))
     return settings
 
 
@@ -390,6 +410,9 @@ def definitions(draw: st.DrawFn, most_workflows: int = 3) -> list[Document]:
     documents += [dict(template) for template in TEMPLATES]
     documents += [{"kind": "segment", "id": name} for name in SEGMENTS]
     documents.append(draw(_settings()))
+    if draw(st.integers(1, 4)) == 1:
+        held: Document = {"condition": draw(conditions()), "alternatives": ["call"]}
+        documents.append({"kind": "suppression", "id": "held", **held})
     if draw(st.booleans()):
         documents.append({"kind": "scoring", "weights": {"page_viewed": 4, "cart_updated": -3}, "half_life_hours": 24})
     return documents
@@ -478,6 +501,8 @@ _PREFERENCES: Final[tuple[Document, ...]] = (
     {"timezone": None},
     {"channels": {"email": False}},
     {"channels": {"push": False, "sms": True}},
+    {"channel_priority": ["sms", "push"]},
+    {"channel_priority": ["social"]},
     {"channels": None},
     {"quiet_hours": {"start": "22:00", "end": "08:00", "days": ["sat", "sun"]}},
     {"quiet_hours": {"start": "nine"}},

@@ -38,6 +38,8 @@ def test_the_generated_world_is_worth_running(generated: tuple[World, list[Recor
     counts = Counter(record.get("kind", record["record"]) for record in expected)
     assert counts["dead_letter"] >= 5
     assert counts["send"] >= 8
+    channels = Counter(record["channel"] for record in expected if record["record"] == "send")
+    assert len(channels) >= 2
     assert counts.keys() >= {"trigger_fired", "trigger_refused", "execution_started", "step_completed"}
     assert counts.keys() >= {"send_published", "send_suppressed", "execution_ended"}
 

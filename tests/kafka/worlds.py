@@ -33,12 +33,26 @@ def generated(folder: Path) -> World:
     """Write one folder of several generated workflows, and the histories of several seeds merged into one file."""
     documents = drawn(SEEDS[0], definitions())
     documents += [drawn(number, workflows(f"seed-{number}")) for number in SEEDS]
+    documents.append(_on_every_channel())
     lines = heapq.merge(
         *(_in_order(number, drawn(number, histories(most_lines=50))) for number in SEEDS),
         key=lambda timed: timed[0],
     )
     events = b"".join(line + b"\n" for _, line in lines)
     return written_world(folder, documents, events, format_instant(UNTIL + 60 * DAY_MS))
+
+
+def _on_every_channel() -> Document:
+    """Return a workflow whose message goes out on whatever channels a customer has, hours apart."""
+    templates: Document = {"email": "hello", "push": "push", "sms": "sms", "social": "social"}
+    timing: Document = {"send_immediately": True, "expires_after_hours": 1_000}
+    return {
+        "id": "everywhere",
+        "name": "Everywhere",
+        "triggers": [{"type": "behavioral", "conditions": {"event_type": name}} for name in ("signup", "page_viewed")],
+        "steps": [{"id": "all", "type": "message", "configuration": {"templates": templates, "timing": timing}}],
+        "settings": {"allow_multiple_executions": True},
+    }
 
 
 def busy(folder: Path, events: int) -> World:

@@ -43,6 +43,7 @@ def summary(definitions: Definitions) -> str:
         "workflow": len(definitions.workflows),
         "template": len(definitions.templates),
         "segment": len(definitions.segments),
+        "suppression": len(definitions.suppressions),
     }
     counted = [_count(number, kind) for kind, number in counts.items() if number or kind == "workflow"]
     scoring = ["scoring"] if definitions.scoring != Scoring() else []
