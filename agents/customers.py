@@ -13,10 +13,12 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from agents.engine import Engine, Outcome
 from journeys.catalogue import Catalogue
 from schemas.decisions import Send, encode_effect
+from schemas.instants import EARLIEST, Millis
 from schemas.log import (
     ORIGIN_BYTES,
     POSITION,
@@ -43,6 +45,8 @@ class Position(Struct, kw_only=True):
 
     next_offset: int
     catalogue: int = 0
+    activated_at: int = EARLIEST
+    """The timestamp of the catalogue's mark."""
     sources: dict[str, str] = {}
     """By origin (topic id and partition), the last place seen there; both packed, as hex."""
 
@@ -83,7 +87,8 @@ class CustomerFold:
     async def prepare(self, records: Sequence[Record]) -> None:
         """Load the catalogue in force, and those that marks among these records name."""
         if self._engine.catalogue is None and self._position is not None and self._position.catalogue:
-            self._engine.catalogue = await self._load_catalogue(self._position.catalogue)
+            loaded = await self._load_catalogue(self._position.catalogue)
+            self._engine.catalogue = replace(loaded, activated_at=self._position.activated_at)
         for record in records:
             if record.key is None and record.value is not None:
                 mark = decode_mark(record.value)
@@ -102,7 +107,7 @@ class CustomerFold:
                 continue
             mark = decode_mark(record.value or b"")
             if isinstance(mark, CatalogueMark):
-                self._switch(mark)
+                self._switch(mark, record.timestamp)
             else:
                 yield from self._end_time(record, outputs)
                 outputs = []
@@ -126,10 +131,10 @@ class CustomerFold:
                 # Her timers that fired before the event were caused by time, not by the line.
                 outputs += self._outputs(outcome, sequence if outcome.by_event else None)
 
-    def _switch(self, mark: CatalogueMark) -> None:
+    def _switch(self, mark: CatalogueMark, at: Millis) -> None:
         current = self._engine.catalogue
         if current is None or mark.number > current.number:
-            self._engine.switch(self._upcoming.pop(mark.number))
+            self._engine.switch(self._upcoming.pop(mark.number), at)
 
     def _end_time(self, record: Record, outputs: list[Output]) -> Iterator[Folded]:
         """Fire everything due up to the mark, in bounded parts; the position stays before the mark until then."""
@@ -165,6 +170,7 @@ class CustomerFold:
         self._position = Position(
             next_offset=self._next_offset,
             catalogue=number,
+            activated_at=EARLIEST if catalogue is None else catalogue.activated_at,
             sources={origin.hex(): source[ORIGIN_BYTES:].hex() for origin, source in self._sources.items()},
         )
         position = (POSITION_KEY, msgspec.json.encode(self._position))

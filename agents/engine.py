@@ -7,13 +7,14 @@ due up to T fire, each with `now` = its deadline; `fire` does the same for every
 from collections.abc import Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from journeys.catalogue import Catalogue
 from journeys.decide import DUE, deadline, decide
 from schemas.customer import Customer
 from schemas.decisions import Effect
 from schemas.events import Event
-from schemas.instants import Millis
+from schemas.instants import EARLIEST, Millis
 from tables.customers import CustomersTable
 
 
@@ -33,9 +34,9 @@ class Engine:
         self.table = table
         self.catalogue = catalogue
 
-    def switch(self, catalogue: Catalogue) -> None:
-        """Put another catalogue in force; what is due when may change for every customer."""
-        self.catalogue = catalogue
+    def switch(self, catalogue: Catalogue, at: Millis = EARLIEST) -> None:
+        """Put another catalogue in force as of an instant; what is due when may change for every customer."""
+        self.catalogue = catalogue = replace(catalogue, activated_at=at)
         for key in list(self.table.keys()):
             customer = self.table.get(key)
             if customer is not None:

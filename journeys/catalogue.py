@@ -17,6 +17,7 @@ from journeys.absences import AwaitedAbsence
 from journeys.acting import Act, compile_action
 from journeys.branching import Choose, compile_decision
 from journeys.caps import Cap, compile_caps
+from journeys.changes import AwaitedChange, compile_change
 from journeys.channels import spacings
 from journeys.conditions import Clause, Clauses, Test, compile_condition, compile_equals, compile_where
 from journeys.emitting import Emit, compile_event
@@ -26,10 +27,12 @@ from journeys.sequences import Sequence, compile_sequence
 from journeys.templates import CompiledTemplate, compile_template
 from journeys.thresholds import Metric, Threshold
 from journeys.timing import CompiledTiming, CompiledWait, compile_timing, compile_wait
+from journeys.watching import NOTHING, Touched, Watch, compile_watch
 from schemas.decisions import Channel
 from schemas.definitions import (
     AbsenceCondition,
     ActionStep,
+    AttributeChange,
     Category,
     ChannelStep,
     DecisionStep,
@@ -39,8 +42,10 @@ from schemas.definitions import (
     EventSequence,
     FrequencyThreshold,
     InactivityPeriod,
+    LifecycleChange,
     MessageConfiguration,
     MessageStep,
+    SegmentChange,
     SendEvent,
     SessionThreshold,
     Settings,
@@ -55,9 +60,9 @@ from schemas.definitions import (
     Workflow,
 )
 from schemas.events import Json
-from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis, span
+from schemas.instants import DAY_MS, EARLIEST, HOUR_MS, MINUTE_MS, Millis, span
 
-RULES_VERSION: Final = 2
+RULES_VERSION: Final = 3
 """Raised by a change of the rules that alters a recorded history."""
 
 
@@ -76,7 +81,7 @@ class CompiledTrigger(Struct, frozen=True, kw_only=True):
     wanted: int = 0
     window_ms: Millis = 0
     silence_ms: Millis = 0
-    condition: Sequence | AwaitedAbsence | Threshold | None = None
+    condition: Sequence | AwaitedAbsence | Threshold | AwaitedChange | None = None
     """What has to hold for those that take more than one event, or a value that events move."""
     memory: str = ""
     """Under which a customer's state remembers it: another one once its conditions have changed."""
@@ -149,6 +154,10 @@ class Plan(Struct, frozen=True, kw_only=True):
     weight: float = 0.0
     triggers: tuple[CompiledTrigger, ...] = ()
     clauses: tuple[Clause, ...] = ()
+    behavioral: Touched = NOTHING
+    """What is kept up to date that such an event of the behavioral stream touches."""
+    otherwise: Touched = NOTHING
+    """The same for an event of another stream."""
 
 
 class Catalogue(Struct, kw_only=True, frozen=True):
@@ -170,6 +179,11 @@ class Catalogue(Struct, kw_only=True, frozen=True):
     """By their memory."""
     rises: dict[Metric, Rises] = {}
     has_strict_sequences: bool = False
+    changes: tuple[CompiledTrigger, ...] = ()
+    """The triggers that wait for a change of the customer."""
+    watch: Watch = Watch()
+    activated_at: Millis = EARLIEST
+    """When it came into force for this partition."""
     unnamed: Plan = Plan()
     """What an event of a type can do that `plans` doesn't name."""
     predecessors: Mapping[int, "Catalogue"] = {}
@@ -196,6 +210,8 @@ def compile_catalogue(
         for trigger in _compile_triggers(workflow, clauses)
     ]
     triggers.sort(key=lambda trigger: trigger.rank)
+    watch = compile_watch(definitions, number, clauses, _watched_before(number, predecessors or {}))
+    weight_of = weights(definitions.scoring)
     return Catalogue(
         number=number,
         settings=definitions.settings,
@@ -206,13 +222,21 @@ def compile_catalogue(
         spacing_ms=spacings(definitions.settings.channel_spacing_hours),
         suppressions=tuple(_compile_suppression(rule, clauses) for rule in definitions.suppressions.values()),
         workflows=workflows,
-        plans=_index(triggers, clauses, weights(definitions.scoring)),
+        plans=_index(triggers, clauses, weight_of, watch),
         silences=tuple(sorted((trigger for trigger in triggers if trigger.silence_ms), key=timer_rank)),
         absences={trigger.memory: trigger for trigger in triggers if isinstance(trigger.condition, AwaitedAbsence)},
         rises=_rises(triggers),
         has_strict_sequences=any(isinstance(t.condition, Sequence) and t.condition.strict for t in triggers),
+        changes=tuple(trigger for trigger in triggers if isinstance(trigger.condition, AwaitedChange)),
+        watch=watch,
+        unnamed=_plan("", [], clauses, weight_of, watch),
         predecessors=predecessors or {},
     )
+
+
+def _watched_before(number: int, predecessors: Mapping[int, Catalogue]) -> Watch | None:
+    earlier = [known for known in predecessors if known < number]
+    return predecessors[max(earlier)].watch if earlier else None
 
 
 def _rises(triggers: list[CompiledTrigger]) -> dict[Metric, Rises]:
@@ -235,18 +259,28 @@ def timer_rank(trigger: CompiledTrigger) -> tuple[int, int, str, str]:
     return workflow_priority, priority, workflow_id, trigger_id
 
 
-def _index(triggers: list[CompiledTrigger], clauses: Clauses, weight_of: Mapping[str, float]) -> dict[str, Plan]:
-    types = {event_type for trigger in triggers for event_type in trigger.event_types} | {
-        clause.event_type for clause in clauses
-    }
+def _index(
+    triggers: list[CompiledTrigger], clauses: Clauses, weight_of: Mapping[str, float], watch: Watch
+) -> dict[str, Plan]:
+    types = {event_type for trigger in triggers for event_type in trigger.event_types}
+    types |= {clause.event_type for clause in clauses} | watch.event_types()
     return {
-        event_type: Plan(
-            weight=weight_of.get(event_type, 0.0),
-            triggers=tuple(trigger for trigger in triggers if event_type in trigger.event_types),
-            clauses=tuple(clause for clause in clauses if clause.event_type == event_type),
-        )
-        for event_type in types | weight_of.keys()
+        event_type: _plan(event_type, triggers, clauses, weight_of, watch) for event_type in types | weight_of.keys()
     }
+
+
+def _plan(
+    event_type: str, triggers: list[CompiledTrigger], clauses: Clauses, weight_of: Mapping[str, float], watch: Watch
+) -> Plan:
+    weight = weight_of.get(event_type, 0.0)
+    behavioral, otherwise = watch.touched_by_event(event_type, weight)
+    return Plan(
+        weight=weight,
+        triggers=tuple(trigger for trigger in triggers if event_type in trigger.event_types),
+        clauses=tuple(clause for clause in clauses if clause.event_type == event_type),
+        behavioral=behavioral,
+        otherwise=otherwise,
+    )
 
 
 def _compile_triggers(workflow: CompiledWorkflow, clauses: Clauses) -> list[CompiledTrigger]:
@@ -280,6 +314,8 @@ def _compile_trigger(
             return replace(common, event_types=(conditions.event_type,), wanted=wanted, window_ms=window_ms)
         case InactivityPeriod():
             return replace(common, silence_ms=span(conditions.inactivity_hours * HOUR_MS))
+        case SegmentChange() | LifecycleChange() | AttributeChange():
+            return replace(common, condition=compile_change(conditions))
         case EventSequence():
             return _compile_sequence(common, conditions, clauses)
         case EngagementScore():

@@ -23,9 +23,11 @@ from journeys import absences, profile, sequences
 from journeys.absences import AwaitedAbsence
 from journeys.addresses import take_verification
 from journeys.catalogue import Catalogue, CompiledTrigger, Plan, timer_rank
+from journeys.changes import AwaitedChange, Change, membership_change
 from journeys.conditions import remember
 from journeys.executions import end, resume, start, take_event, workflow_of
 from journeys.frequency import count_raises, forget, is_full
+from journeys.keeping import keep_after_event, keep_due, keep_in_time, keep_under_new_catalogue, note_crm_changes
 from journeys.rising import Rise, levels, rises_of
 from journeys.scene import Scene
 from journeys.sequences import Sequence
@@ -33,11 +35,15 @@ from journeys.starting import is_first_of_day, refusal
 from journeys.thresholds import CERTAIN, Threshold
 from journeys.timing import customer_zone
 from journeys.turn import Turn
+from journeys.watching import CHURNED, INACTIVITY_MS, NOTHING
 from schemas.customer import NO_DEADLINE, SEEN_EVENTS, Absence, Customer, Execution, SequenceMemory, Visit
 from schemas.decisions import Effect
 from schemas.events import CRM_TYPES, Event, Json
 from schemas.identity import event_hash
 from schemas.instants import DAY_MS, MINUTE_MS, Millis, as_text, format_instant
+
+Awaited = tuple[CompiledTrigger, Change]
+"""A trigger, and the change that it waited for."""
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -51,6 +57,7 @@ LATE_DEADLINE_MS: Final = 5 * MINUTE_MS
 _encoder: Final = msgspec.json.Encoder()
 _decode_event: Final = msgspec.json.Decoder(Event).decode
 _NO_RISES: Final[Mapping[str, Rise]] = {}
+_NO_CHANGES: Final[Mapping[str, Awaited]] = {}
 
 
 def decide(customer: Customer, entry: Event | Due, catalogue: Catalogue, now: Millis) -> list[Effect]:
@@ -85,6 +92,9 @@ def deadline(customer: Customer, catalogue: Catalogue) -> Millis | None:
     for absence in customer.absences:
         if absence.due_at < soonest and absence.trigger in catalogue.absences:
             soonest = absence.due_at
+    due_at = keep_due(customer, catalogue)
+    if due_at is not None and due_at < soonest:
+        soonest = due_at
     return None if soonest == NO_DEADLINE else soonest
 
 
@@ -102,43 +112,61 @@ def _decide_event(customer: Customer, event: Event, catalogue: Catalogue, now: M
     # What the CRM says about a customer is no activity of anybody, so no machine's either.
     if event.machine and event.type not in CRM_TYPES:
         return turn.effects
+    if customer.watched_by != catalogue.watch.number:
+        keep_under_new_catalogue(turn)
     _apply(turn, event)
     return turn.effects if turn.emitted is None else _apply_emitted(turn)
 
 
 def _apply(turn: Turn, event: Event) -> None:
     customer, catalogue = turn.customer, turn.catalogue
+    is_new = customer.first_seen is None
     plan = catalogue.plans.get(event.type, catalogue.unnamed)
     before = levels(customer, catalogue.rises) if catalogue.rises else None
-    _learn(turn, event, plan)
+    changed = _learn(turn, event, plan)
+    touched = plan.behavioral if event.stream == "behavioral" else plan.otherwise
+    if is_new:
+        touched = catalogue.watch.everything
+    is_late = event.occurred_at <= turn.now - INACTIVITY_MS
+    if changed or touched is not NOTHING or is_late or customer.lifecycle_stage == CHURNED:
+        keep_after_event(turn, event, touched, changed)
     if customer.executions:
         _move_executions(turn, event)
     place = 0
     if catalogue.has_strict_sequences and event.stream == "behavioral":
         place = sequences.add_place(customer.timeline, event.occurred_at)
     rises = _NO_RISES if before is None else rises_of(turn.scene, before, catalogue.rises)
-    _take_triggers(turn, event, _with_rises(plan.triggers, rises) if rises else plan.triggers, place, rises)
+    changes = _take_changes(turn) if turn.changes else _NO_CHANGES
+    triggers = _with_others(plan.triggers, rises, changes) if rises or changes else plan.triggers
+    _take_triggers(turn, event, triggers, place, rises, changes)
+    if turn.changes:
+        _fire_changes(turn, event)
 
 
-def _with_rises(triggers: tuple[CompiledTrigger, ...], rises: Mapping[str, Rise]) -> tuple[CompiledTrigger, ...]:
-    return tuple(sorted((*triggers, *(rise.trigger for rise in rises.values())), key=lambda trigger: trigger.rank))
+def _with_others(
+    triggers: tuple[CompiledTrigger, ...], rises: Mapping[str, Rise], changes: Mapping[str, Awaited]
+) -> tuple[CompiledTrigger, ...]:
+    others = (*(rise.trigger for rise in rises.values()), *(trigger for trigger, _ in changes.values()))
+    return tuple(sorted((*triggers, *others), key=lambda trigger: trigger.rank))
 
 
 def _take_triggers(
-    turn: Turn, event: Event, triggers: tuple[CompiledTrigger, ...], place: int, rises: Mapping[str, Rise]
-) -> None:
+    turn: Turn, event: Event, triggers: tuple[CompiledTrigger, ...], place: int, rises: Mapping[str, Rise],
+    changes: Mapping[str, Awaited],
+) -> None:  # fmt: skip
     """Let the event reach the triggers, in their order.
 
     Args:
         turn: the decision in the making.
         event: already learned from.
-        triggers: those that its type concerns, and those whose threshold it has reached.
+        triggers: those that its type concerns, whose threshold it has reached, or that wait for what it changed.
         place: its place among the behavioral events, where a strict sequence asks for it.
         rises: the thresholds it has reached, by trigger.
+        changes: what it has changed, by the trigger that waits for it.
     """
     for trigger in triggers:
         if trigger.condition is not None:
-            _take_condition(turn, trigger, event, place, rises)
+            _take_condition(turn, trigger, event, place, rises, changes)
             continue
         if trigger.where is not None and not _matches(turn, trigger, event):
             continue
@@ -147,7 +175,8 @@ def _take_triggers(
 
 
 def _take_condition(
-    turn: Turn, trigger: CompiledTrigger, event: Event, place: int, rises: Mapping[str, Rise]
+    turn: Turn, trigger: CompiledTrigger, event: Event, place: int, rises: Mapping[str, Rise],
+    changes: Mapping[str, Awaited],
 ) -> None:  # fmt: skip
     """Let the event reach a trigger that takes more than this one event."""
     condition = trigger.condition
@@ -164,6 +193,8 @@ def _take_condition(
                 _fire(turn, trigger, event, rise.confidence, rise.detail)
         case AwaitedAbsence():
             _await_absence(turn, trigger, condition, event)
+        case AwaitedChange():
+            _fire_change(turn, trigger, changes[trigger.key][1], event)
         case None:
             pass
         case _:
@@ -250,8 +281,8 @@ def _forget(seen: dict[int, Millis], horizon: Millis) -> None:
         del seen[identity]
 
 
-def _learn(turn: Turn, event: Event, plan: Plan) -> None:
-    """Take the event into the profile, and into what compiled clauses need to remember."""
+def _learn(turn: Turn, event: Event, plan: Plan) -> list[str]:
+    """Take the event into the profile, and into what compiled clauses need to remember; name what changed besides."""
     customer, scene = turn.customer, turn.scene
     if not profile.observe(customer, event, plan.weight, turn.catalogue.half_life_ms, turn.now):
         _reach_bound(turn, "counted_event_types", {"event_type": event.type})
@@ -270,6 +301,7 @@ def _learn(turn: Turn, event: Event, plan: Plan) -> None:
         turn.record("profile_changed", detail={"changed": list(changed), "event_id": event.event_id})
     if plan.clauses:
         _remember_clauses(turn, event, plan)
+    return changed
 
 
 def _remember_clauses(turn: Turn, event: Event, plan: Plan) -> None:
@@ -291,15 +323,28 @@ def _learn_from_crm(turn: Turn, event: Event) -> list[str]:
         segment_id = properties.get("segment_id")
         if not isinstance(segment_id, str):
             return []
-        change = profile.join_segment if event.type == "segment_entered" else profile.leave_segment
-        return [f"segments.{segment_id}"] if change(customer, segment_id) else []
+        return _move_by_crm(turn, event, segment_id)
     if event.type == "address_verified":
         return ["email_status"] if take_verification(customer, event.occurred_at, properties) else []
+    stage, attributes = customer.lifecycle_stage, customer.attributes.copy() if turn.catalogue.changes else {}
     changed = profile.update_from_crm(customer, event, properties)
+    note_crm_changes(turn, event, stage, attributes)
     refused = [name.removesuffix("!") for name in changed if name.endswith("!")]
     if refused:
         _reach_bound(turn, "attributes", {"refused": list(refused)})
     return [name for name in changed if not name.endswith("!")]
+
+
+def _move_by_crm(turn: Turn, event: Event, segment_id: str) -> list[str]:
+    """Take the CRM's word on a membership, unless the segment's condition decides it."""
+    if segment_id in turn.catalogue.watch.kept:
+        turn.record("profile_refused", reason="segment_has_condition", detail={"segment_id": segment_id})
+        return []
+    customer, entered = turn.customer, event.type == "segment_entered"
+    moved = profile.join_segment(customer, segment_id) if entered else profile.leave_segment(customer, segment_id)
+    if moved:
+        turn.note(membership_change(segment_id, is_member=entered, caused_at=event.occurred_at))
+    return [f"segments.{segment_id}"] if moved else []
 
 
 def _reach_bound(turn: Turn, bound: str, detail: dict[str, Json]) -> None:
@@ -362,6 +407,35 @@ def _fire(
     _start_or_refuse(turn, trigger, event.occurred_at, detail, _encoder.encode(event))
 
 
+def _fire_changes(turn: Turn, event: Event | None = None) -> None:
+    """Look at the triggers of changes until what they start changes nothing more; each workflow starts once at most."""
+    while turn.changes:
+        for trigger, change in _take_changes(turn).values():
+            _fire_change(turn, trigger, change, event)
+
+
+def _take_changes(turn: Turn) -> dict[str, Awaited]:
+    """Take the changes off the turn; return the triggers that wait for one of them, each with the first, by key."""
+    changes, turn.changes = turn.changes, []
+    found = ((trigger, [one for one in changes if _waits_for(trigger, one)]) for trigger in turn.catalogue.changes)
+    return {trigger.key: (trigger, matching[0]) for trigger, matching in found if matching}
+
+
+def _waits_for(trigger: CompiledTrigger, change: Change) -> bool:
+    return isinstance(trigger.condition, AwaitedChange) and trigger.condition.is_it(change)
+
+
+def _fire_change(turn: Turn, trigger: CompiledTrigger, change: Change, event: Event | None) -> None:
+    """Fire for a change; the event in view counts as its cause where it led to it without an action in between."""
+    cause = None if change.caused_at is None else event
+    if not _matches(turn, trigger, cause):
+        return
+    detail: dict[str, Json] = {**change.detail(), "confidence_score": 1.0}
+    if cause is not None:
+        detail = {"event_id": cause.event_id, "event_type": cause.type, **detail}
+    _start_or_refuse(turn, trigger, change.caused_at, detail, b"null" if cause is None else _encoder.encode(cause))
+
+
 def _start_or_refuse(
     turn: Turn, trigger: CompiledTrigger, caused_at: Millis | None, detail: dict[str, Json], encoded: bytes
 ) -> None:
@@ -385,9 +459,12 @@ def _start_or_refuse(
 
 
 def _decide_due(customer: Customer, catalogue: Catalogue, now: Millis) -> list[Effect]:
-    customer.now = now
+    since, customer.now = customer.now, now
     scene = Scene(customer=customer, now=now, half_life_ms=catalogue.half_life_ms)
     turn = Turn(customer=customer, catalogue=catalogue, now=now, cause=str(now), scene=scene)
+    if customer.watched_by != catalogue.watch.number:
+        keep_under_new_catalogue(turn)
+    keep_in_time(turn, since)
     for execution in sorted(customer.executions, key=lambda execution: _timer_rank(turn, execution)):
         if execution.expires_at <= now:
             end(turn, execution, "expired")
@@ -399,6 +476,7 @@ def _decide_due(customer: Customer, catalogue: Catalogue, now: Millis) -> list[E
             _answer_silence(turn, trigger)
         else:
             _answer_absence(turn, trigger, absence)
+    _fire_changes(turn)
     return turn.effects if turn.emitted is None else _apply_emitted(turn)
 
 

@@ -16,6 +16,7 @@ from journeys.caps import Full
 from journeys.catalogue import CompiledStep, CompiledSuppression, CompiledTrigger, CompiledWorkflow
 from journeys.channels import channel_order
 from journeys.emitting import Emit
+from journeys.keeping import keep_after_action
 from journeys.messages import Remaining, enough, free_from, remaining, told
 from journeys.scene import Scene
 from journeys.sending import (
@@ -146,9 +147,11 @@ def _act(turn: Turn, place: Place) -> tuple[str, ...]:
     execution, step = place.execution, place.step
     if step.emit is not None:
         return _emit(turn, place, step.emit)
+    before = turn.customer.attributes.copy() if turn.catalogue.changes else {}
     acted = NOTHING_DONE if step.act is None else step.act(turn.scene)
     if acted.changed:
         turn.record("profile_changed", execution=execution, step_id=step.id, detail=acted.changed)
+        keep_after_action(turn, acted.changed, before)
     if acted.refused:
         refused: dict[str, Json] = {"refused": list(acted.refused)}
         turn.record("bound_reached", reason="attributes", execution=execution, step_id=step.id, detail=refused)

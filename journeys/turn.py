@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct, field
 
 from journeys.catalogue import Catalogue, CompiledWorkflow
+from journeys.changes import Change
 from journeys.scene import Scene
 from schemas.customer import Customer, Execution
 from schemas.decisions import Decision, Effect, Kind, Send
@@ -39,6 +40,8 @@ class Turn(Struct, kw_only=True, eq=False):
     """Events that workflows sent, with their depth in the chain, to be applied after what is being decided."""
     depth: int = 0
     emissions: int = 0
+    changes: list[Change] = []
+    """What changed about the customer that triggers can wait for, until they have been looked at."""
     state_hash: str | None = None
     at: str = ""
     """`now` as text, once it is needed."""
@@ -103,6 +106,11 @@ class Turn(Struct, kw_only=True, eq=False):
         self.started = set()
         self.scene.event, self.scene.execution = event, None
         return event
+
+    def note(self, change: Change) -> None:
+        """Note a change for the triggers that wait for such."""
+        if self.catalogue.changes:
+            self.changes.append(change)
 
     def publish(self, send: Send) -> None:
         """Put a message out."""

@@ -15,10 +15,12 @@ from journeys.documents import Document, id_of, kind_of, slug, step_ids, text_at
 from journeys.validation_parts import Known, check_part, check_references
 from journeys.validation_templates import suspicions
 from journeys.validation_timing import check_timings
+from journeys.validation_watching import check_circles, check_watched
 from journeys.validation_workflows import check_workflow, warnings_of
 from schemas.definitions import (
     AnyDefinition,
     Definitions,
+    Lifecycle,
     QuietHours,
     Scoring,
     Segment,
@@ -86,6 +88,7 @@ def validate(documents: Sequence[Document]) -> Validated:
     warnings: list[Problem] = []
     values: list[AnyDefinition] = []
     templates: list[tuple[Document, Template]] = []
+    segments: list[tuple[Segment, Spot]] = []
     for document in documents:
         reading = read_definition(document.value, document.prefix, file=document.file)
         problems += reading.problems
@@ -94,6 +97,8 @@ def validate(documents: Sequence[Document]) -> Validated:
         warnings += islice(warnings_of(document, reading), MAX_PROBLEMS)
         values += [] if reading.value is None else [reading.value]
         templates += [(document, reading.value)] if isinstance(reading.value, Template) else []
+        segments += [(reading.value, document.spot)] if isinstance(reading.value, Segment) else []
+    problems += check_circles(segments)
     settings = next((value for value in values if isinstance(value, Settings)), Settings())
     warnings += _warnings_of_templates(templates, settings)
     definitions = None if problems else _collect(values)
@@ -113,6 +118,7 @@ def _check_parts(document: Document, reading: Reading[AnyDefinition], known: Kno
         yield from check_part(node.value, Spot(document.file, node.path), local)
     for fragment in reading.fragments:
         yield from check_references(fragment.value, Spot(document.file, fragment.path), local)
+    yield from check_watched(reading.nodes, document.file, known.kept)
     if kind_of(document.value) == "workflow":
         yield from check_workflow(document.value, document.spot, reading.nodes)
         yield from check_timings(reading.nodes, document.file, known.quiet_hours)
@@ -121,6 +127,7 @@ def _check_parts(document: Document, reading: Reading[AnyDefinition], known: Kno
 def _known(documents: Sequence[Document]) -> Known:
     templates: dict[str, str | None] = {}
     segments: set[str] = set()
+    kept: set[str] = set()
     for document in documents:
         name, value = id_of(document.value), document.value
         if name is None or not isinstance(value, dict):
@@ -129,7 +136,11 @@ def _known(documents: Sequence[Document]) -> Known:
             templates[name] = text_at(value, "channel") if "channel" in value else "email"
         elif kind_of(value) == "segment":
             segments.add(name)
-    return Known(templates=templates, segments=frozenset(segments), quiet_hours=_quiet_hours(documents))
+            if value.get("condition") is not None:
+                kept.add(name)
+    return Known(
+        templates=templates, segments=frozenset(segments), kept=frozenset(kept), quiet_hours=_quiet_hours(documents)
+    )
 
 
 def _quiet_hours(documents: Sequence[Document]) -> QuietHours | None:
@@ -144,7 +155,7 @@ def _quiet_hours(documents: Sequence[Document]) -> QuietHours | None:
 def _check_id(document: Document, seen: dict[tuple[str, str], Document]) -> Iterator[Problem]:
     """Refuse an id given before, and a second document of a kind of which there is one; add this one to `seen`."""
     kind = kind_of(document.value)
-    is_single = kind in ("settings", "scoring")
+    is_single = kind in ("settings", "scoring", "lifecycle")
     name = "" if is_single else id_of(document.value)
     if kind is None or name is None:
         return
@@ -166,6 +177,7 @@ def _collect(values: Sequence[AnyDefinition]) -> Definitions:
         segments={value.id: value for value in values if isinstance(value, Segment)},
         suppressions={value.id: value for value in values if isinstance(value, Suppression)},
         scoring=next((value for value in values if isinstance(value, Scoring)), Scoring()),
+        lifecycle=next((value for value in values if isinstance(value, Lifecycle)), Lifecycle()),
         settings=next((value for value in values if isinstance(value, Settings)), Settings()),
     )
 

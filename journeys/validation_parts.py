@@ -32,6 +32,7 @@ from schemas.definitions import (
     RemoveFromSegment,
     ScoreBased,
     SegmentBranch,
+    SegmentChange,
     SendEvent,
     SessionThreshold,
     Settings,
@@ -88,6 +89,8 @@ class Known(Struct, frozen=True, kw_only=True):
 
     templates: Mapping[str, str | None]
     segments: frozenset[str]
+    kept: frozenset[str] = frozenset()
+    """The segments that have a condition."""
     steps: frozenset[str] = frozenset()
     quiet_hours: QuietHours | None = None
 
@@ -128,9 +131,15 @@ def check_references(value: Struct, spot: Spot, known: Known) -> Iterator[Proble
         case MessageConfiguration(templates=dict() as templates):
             yield from _check_templates(templates, spot.under("templates"), known)
         case (
-            SegmentBranch(segment_id=str()) | AddToSegment(segment_id=str()) | RemoveFromSegment(segment_id=str())
-        ):  # fmt: skip
+            SegmentBranch(segment_id=str())
+            | AddToSegment(segment_id=str())
+            | RemoveFromSegment(segment_id=str())
+            | SegmentChange(segment_id=str())
+        ):
             yield from _check_segment(value.segment_id, spot.under("segment_id"), known)
+            if isinstance(value, AddToSegment | RemoveFromSegment) and value.segment_id in known.kept:
+                message = f"the members of {shown(value.segment_id)} come by its condition"
+                yield spot.under("segment_id").wrong(message, "a segment without a condition")
 
 
 def _check_times(value: Struct, spot: Spot) -> Iterator[Problem]:

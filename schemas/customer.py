@@ -213,6 +213,12 @@ class Customer(Values, omit_defaults=True, gc=False):
     verification: Verification | None = None
     sent: dict[str, list[Millis]] = field(default_factory=dict)
     """Instants of marketing messages that a cap still needs, by channel or channel/workflow, oldest first."""
+    segment_flips: dict[str, Millis] = field(default_factory=dict)
+    """When time can change a membership next, by segment."""
+    stage_flip: Millis | None = None
+    """When time can change what a rule of the lifecycle says."""
+    watched_by: int = 0
+    """The catalogue under which stage and memberships were computed; 0 while it is the default one."""
 
 
 class Head(Struct, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ Kind = Literal[
     "execution_ended",
     "conversion",
     "profile_changed",
+    "profile_refused",
     "bound_reached",
     "quarantined",
 ]

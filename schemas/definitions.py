@@ -20,8 +20,13 @@ NotNegative = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1, le=1_000)]
 """Any count in a trigger or a `performed`: the number of instants a customer's state may have to keep."""
 
+ANYTHING: Final[Json] = "*"
+"""Stands in `from` and `to` of a changed attribute for whatever it is."""
+
 Category = Literal["marketing", "transactional"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Stage = Literal["prospect", "lead", "customer", "advocate", "churned"]
+"""Of a customer's life, in the order in which they follow each other."""
 Operator = Literal[
     "eq",
     "ne",
@@ -154,6 +159,34 @@ class AbsenceCondition(Definition, frozen=True, kw_only=True, tag_field="conditi
     where: Condition | None = None
 
 
+class SegmentChange(Definition, frozen=True, kw_only=True, tag_field="condition_type", tag="segment_change"):
+    """Fires when the customer enters or leaves a segment: by its condition, by an action or by the CRM."""
+
+    segment_id: Name
+    change: Literal["entered", "left"] = "entered"
+    where: Condition | None = None
+
+
+class LifecycleChange(Definition, frozen=True, kw_only=True, tag_field="condition_type", tag="lifecycle_change"):
+    """Fires when the lifecycle stage changes so; without `from` or `to` from any, to any."""
+
+    from_: Stage | None = None
+    to: Stage | None = None
+    where: Condition | None = None
+
+
+class AttributeChange(Definition, frozen=True, kw_only=True, tag_field="condition_type", tag="attribute_change"):
+    """Fires when a CRM event or an action changes an attribute so; without one of the three whichever it is.
+
+    `from: null` means that there was none before, `to: null` that it was removed.
+    """
+
+    attribute: Name | None = None
+    from_: Json = ANYTHING
+    to: Json = ANYTHING
+    where: Condition | None = None
+
+
 TriggerCondition = (
     EventCondition
     | FrequencyThreshold
@@ -162,6 +195,9 @@ TriggerCondition = (
     | EngagementScore
     | SessionThreshold
     | AbsenceCondition
+    | SegmentChange
+    | LifecycleChange
+    | AttributeChange
 )
 TriggerType = Literal["behavioral", "transactional", "time_based", "data_driven", "engagement_based", "lifecycle"]
 
@@ -509,11 +545,28 @@ class Template(Definition, frozen=True, kw_only=True, tag_field="kind", tag="tem
 
 
 class Segment(Definition, frozen=True, kw_only=True, tag_field="kind", tag="segment"):
-    """A set of customers whose members come by action and by CRM."""
+    """A set of customers: those for whom the condition holds, or without one those that actions and the CRM name."""
 
     id: Name
     name: str = ""
     description: str = ""
+    condition: Condition | None = None
+
+
+class StageRule(Definition, frozen=True, kw_only=True):
+    """When a customer comes to a stage; the rules of one stage replace its default, and any of them is enough."""
+
+    stage: Stage
+    when: Condition
+
+
+class Lifecycle(Definition, frozen=True, kw_only=True, tag_field="kind", tag="lifecycle"):
+    """The stages of a customer's life, laid over the defaults.
+
+    A signup makes a lead, a purchase a customer, five purchases an advocate, 90 days of inactivity churned.
+    """
+
+    rules: tuple[StageRule, ...] = ()
 
 
 class Scoring(Definition, frozen=True, kw_only=True, tag_field="kind", tag="scoring"):
@@ -573,7 +626,7 @@ class Settings(Definition, frozen=True, kw_only=True, tag_field="kind", tag="set
     """Where message links lead, such as https://links.shop.example; without it they have no value."""
 
 
-AnyDefinition = Workflow | Template | Segment | Scoring | Suppression | Settings | WorkflowTest
+AnyDefinition = Workflow | Template | Segment | Scoring | Lifecycle | Suppression | Settings | WorkflowTest
 
 
 class Definitions(Struct, frozen=True, kw_only=True):
@@ -585,14 +638,12 @@ class Definitions(Struct, frozen=True, kw_only=True):
     suppressions: dict[str, Suppression] = {}
     scoring: Scoring = Scoring()
     settings: Settings = Settings()
+    lifecycle: Lifecycle = Lifecycle()
 
 
 NOT_BUILT_YET: Final = {
-    "kind": ("experiment", "lifecycle", "content_block", "model"),
+    "kind": ("experiment", "content_block", "model"),
     "condition_type": (
-        "attribute_change",
-        "lifecycle_change",
-        "segment_change",
         "date_attribute",
         "schedule",
     ),

@@ -31,7 +31,6 @@ from schemas.definitions import (
     DecisionConfiguration,
     EventCondition,
     Negation,
-    Segment,
     SequenceItem,
     Settings,
     Step,
@@ -62,7 +61,6 @@ _WORDS: Final[tuple[tuple[object, str], ...]] = (
 )
 _FIELDS_NOT_BUILT_YET: Final[dict[type[Struct], tuple[str, ...]]] = {
     Trigger: ("max_executions",),
-    Segment: ("condition",),
     WorkflowSettings: ("exit_conditions", "goal", "attribution_window_hours", "execution_key", "holdout_percent"),
     Settings: (
         "execution_timeout_hours",

@@ -12,7 +12,7 @@ through `agents.engine.Engine`, so timers that are due fire first: everybody's b
 
 # ruff: noqa: A002 (events have a type and workflows an id)
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -107,6 +107,22 @@ def session(metric: str, least: float, *, where: Json = None, **rest: Json) -> D
     return _trigger("behavioral", conditions, where, rest)
 
 
+def segment_change(segment_id: str, change: str = "entered", *, where: Json = None, **rest: Json) -> Document:
+    """Write a trigger for a membership that begins or ends."""
+    conditions: Document = {"condition_type": "segment_change", "segment_id": segment_id, "change": change}
+    return _trigger("data_driven", conditions, where, rest)
+
+
+def lifecycle_change(*, where: Json = None, **conditions: Json) -> Document:
+    """Write a trigger for a change of the stage; `conditions` are `from` and `to`."""
+    return _trigger("lifecycle", {"condition_type": "lifecycle_change", **conditions}, where, {})
+
+
+def attribute_change(*, where: Json = None, **conditions: Json) -> Document:
+    """Write a trigger for a change of an attribute; `conditions` are `attribute`, `from` and `to`."""
+    return _trigger("data_driven", {"condition_type": "attribute_change", **conditions}, where, {})
+
+
 def absence(first: str, second: str, minutes: float, *, where: Json = None, **rest: Json) -> Document:
     """Write a trigger for a second event that doesn't follow a first one."""
     conditions: Document = {
@@ -175,15 +191,28 @@ def action(name: str, kind: str, *then: str, when: Json = None, **configuration:
     return step(name, "action", then, {"type": kind, **configuration}, when)
 
 
+def segment(name: str, condition: Json = None) -> Document:
+    """Write a segment, with a condition or without one."""
+    return {"kind": "segment", "id": name, "condition": condition}
+
+
+def lifecycle(**rules: Document) -> Document:
+    """Write the lifecycle: the condition of each stage."""
+    written: list[Json] = [{"stage": stage, "when": when} for stage, when in rules.items()]
+    return {"kind": "lifecycle", "rules": written}
+
+
 def is_(field: str, operator: str, value: Json = None) -> Document:
     """Write a comparison."""
     return {"field": field, "operator": operator, "value": value}
 
 
-def compiled(*documents: Document, **settings: Json) -> Catalogue:
-    """Compile documents, together with a few templates, a segment, and catalogue-wide settings."""
+def compiled(
+    *documents: Document, number: int = 1, predecessors: Mapping[int, Catalogue] | None = None, **settings: Json
+) -> Catalogue:
+    """Compile documents as catalogue `number`, together with a few templates, a segment, and catalogue-wide settings."""
     values: list[Json] = [*documents, HELLO, NEEDY, *SHORT, VIP, {"kind": "settings", **settings}]
-    return compile_catalogue(definitions_from_documents(values), 1)
+    return compile_catalogue(definitions_from_documents(values), number, predecessors)
 
 
 # Running ------------------------------------------------------------------------------------------------------
@@ -201,10 +230,12 @@ def event(
 class Journey:
     """Customers, their journeys, and everything that came out."""
 
-    def __init__(self, *documents: Document, email: str | None = "ada@shop.example", **settings: Json) -> None:
-        """Begin with definitions; a customer is known by her address unless `email` is None."""
-        self.engine = Engine(CustomersTable(), compiled(*documents, **settings))
-        self.email = email
+    def __init__(
+        self, *documents: Document, email: str | None = "ada@shop.example", stage: Json = "lead", **settings: Json
+    ) -> None:
+        """Begin with definitions; a customer is known by her address unless `email` is None, and is a lead already."""
+        self.engine = Engine(CustomersTable(), compiled(*documents, **settings))  # type: ignore[arg-type]
+        self.email, self.stage = email, str(stage)
         self.effects: list[Effect] = []
         self.clock = START
         self._ids = 0
@@ -225,7 +256,7 @@ class Journey:
         key = customer_key(made)
         if self.engine.table.get(key) is None:
             name = customer or f"a:{made.anonymous_id}"
-            self.engine.table.add(key, Customer(customer_id=name, email=self.email))
+            self.engine.table.add(key, Customer(customer_id=name, email=self.email, lifecycle_stage=self.stage))
         outcomes = self.engine.take(key, made, arrival)
         self.clock = max(self.clock, arrival)
         new = [effect for outcome in outcomes for effect in outcome.effects]

@@ -30,6 +30,9 @@ TYPES: Final = (*BEHAVIORAL, "email_opened", "email_clicked", "customer_updated"
 SHORT: Final = ("sms", "push", "social")
 """The channels whose messages are nothing but text."""
 SEGMENTS: Final = ("vip", "quiet")
+KEPT: Final = ("hot", "warm")
+"""Segments with a condition."""
+STAGES: Final = ("lead", "customer", "advocate", "churned")
 PLANS: Final = ("free", "pro")
 
 SPANS_H: Final = (0.5, 1, 2, 6, 24, 48)
@@ -82,6 +85,38 @@ def conditions() -> st.SearchStrategy[Document]:
     )
 
 
+_OF_THE_CUSTOMER: Final = tuple(
+    leaf for leaf in _LEAVES if not str(leaf.get("field", "")).startswith(("event.", "trigger.", "execution."))
+)
+
+
+def lasting_conditions() -> st.SearchStrategy[Document]:
+    """Draw a condition on the customer alone, such as a segment has."""
+    return st.recursive(
+        st.sampled_from(_OF_THE_CUSTOMER),
+        lambda inner: st.one_of(
+            st.lists(inner, min_size=1, max_size=2).map(lambda parts: {"all": list(parts)}),
+            inner.map(lambda part: {"not": part}),
+        ),
+        max_leaves=2,
+    )
+
+
+@st.composite
+def _kept(draw: st.DrawFn) -> list[Document]:
+    """Draw what is kept up to date by itself: segments with a condition, of which one asks for another; stages."""
+    asks: Document = {"all": [{"operator": "in_segment", "value": KEPT[0]}, draw(lasting_conditions())]}
+    documents: list[Document] = [
+        {"kind": "segment", "id": KEPT[0], "condition": draw(lasting_conditions())},
+        {"kind": "segment", "id": KEPT[1], "condition": draw(st.one_of(lasting_conditions(), st.just(asks)))},
+    ]
+    if draw(st.integers(1, 3)) == 1:
+        stages = draw(st.sets(st.sampled_from(STAGES), min_size=1, max_size=2))
+        rules: list[Json] = [{"stage": stage, "when": draw(lasting_conditions())} for stage in sorted(stages)]
+        documents.append({"kind": "lifecycle", "rules": rules})
+    return documents
+
+
 def _sometimes(key: str, values: st.SearchStrategy[Json], one_in: int = 4) -> st.SearchStrategy[Document]:
     """Draw the key with a value, or nothing."""
     return st.integers(1, one_in).flatmap(
@@ -103,6 +138,9 @@ TRIGGERS: Final = (
     "engagement_score",
     "session_threshold",
     "absence",
+    "segment_change",
+    "lifecycle_change",
+    "attribute_change",
 )
 
 
@@ -147,6 +185,19 @@ def _triggers(draw: st.DrawFn) -> Document:
                 "event_type": draw(st.sampled_from(TYPES)),
                 "unless_event": draw(st.sampled_from(TYPES)),
                 "within_minutes": draw(st.sampled_from(SPANS_H)) * 60,
+            }
+        case "segment_change":
+            conditions_ = {
+                "condition_type": kind,
+                "segment_id": draw(st.sampled_from((*KEPT, *SEGMENTS))),
+                "change": draw(st.sampled_from(("entered", "left"))),
+            }
+        case "lifecycle_change" | "attribute_change":
+            values = st.sampled_from(STAGES if kind == "lifecycle_change" else (*PLANS, None))
+            conditions_ = {
+                "condition_type": kind,
+                **draw(_sometimes("from", values, 3)),
+                **draw(_sometimes("to", values, 3)),
             }
         case _:
             conditions_ = {"condition_type": kind, "inactivity_hours": draw(st.sampled_from(SPANS_H))}
@@ -409,6 +460,7 @@ def definitions(draw: st.DrawFn, most_workflows: int = 3) -> list[Document]:
     documents = [draw(workflows(f"w{number}")) for number in range(count)]
     documents += [dict(template) for template in TEMPLATES]
     documents += [{"kind": "segment", "id": name} for name in SEGMENTS]
+    documents += draw(_kept())
     documents.append(draw(_settings()))
     if draw(st.integers(1, 4)) == 1:
         held: Document = {"condition": draw(conditions()), "alternatives": ["call"]}

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from schemas.definitions import Definitions, Scoring, Settings
+from schemas.definitions import Definitions, Lifecycle, Scoring, Settings
 from schemas.problems import Problem
 from tidings.definitions_folder import LoadResult, load_folder
 
@@ -47,8 +47,9 @@ def summary(definitions: Definitions) -> str:
     }
     counted = [_count(number, kind) for kind, number in counts.items() if number or kind == "workflow"]
     scoring = ["scoring"] if definitions.scoring != Scoring() else []
+    lifecycle = ["lifecycle"] if definitions.lifecycle != Lifecycle() else []
     settings = ["settings"] if definitions.settings != Settings() else []
-    return ", ".join(counted + scoring + settings)
+    return ", ".join(counted + scoring + lifecycle + settings)
 
 
 def _print_problems(console: Console, problems: tuple[Problem, ...], style: str) -> None:

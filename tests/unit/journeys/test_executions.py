@@ -169,7 +169,7 @@ def test_an_exit_ends_all_branches() -> None:
     journey.publish("signup")
     assert journey.reasons("execution_ended") == ["exit"]
     assert journey.sends() == []
-    assert journey.deadline() is None
+    assert journey.customer().executions == []
 
 
 def test_a_loop_goes_round_until_the_execution_expires() -> None:

@@ -156,7 +156,7 @@ def test_a_profile_change_is_recorded_only_where_something_changed() -> None:
 def test_an_unknown_stage_is_no_stage() -> None:
     one = journey()
     update(one, 0, 0, lifecycle_stage="king")
-    assert one.customer().lifecycle_stage == "prospect"
+    assert one.customer().lifecycle_stage == "lead"
 
 
 @pytest.mark.parametrize("kind", ["page_viewed", "email_opened", "consent_changed", "segment_entered"])

@@ -131,7 +131,7 @@ MISTAKES: Final[list[tuple[Json, str, str, str]]] = [
     (workflow(description=9), "description", "is 9", "text (in quotes)"),
     (workflow(description="\ud800"), "description", "half a surrogate", "UTF-8"),
     (workflow(settings={"goal": {}}), "settings.goal", "isn't built yet", "leave it out"),
-    ({"kind": "segment", "id": "s", "condition": {}}, "condition", "isn't built yet", "leave it out"),
+    ({"kind": "segment", "id": "s", "condition": {}}, "condition", "is no condition", "{field, operator, value}"),
     # numbers
     (trigger(priority=1.5), "triggers[0].priority", "is 1.5", "a whole number"),
     (trigger(priority=True), "triggers[0].priority", "is true", "a whole number"),
