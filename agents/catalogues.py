@@ -39,13 +39,18 @@ class StoredCatalogue(Struct, frozen=True, kw_only=True):
     documents: list[Json]
     rules_version: int
     tzdata: str
+    answers_webhooks: bool = False
+    """Whether webhooks are never called and every one is answered at once."""
 
 
 class CatalogueMissing(TidingsError):
     """A mark names a version that the topic doesn't hold."""
 
 
-def publish_catalogue(connection: Connection, prefix: str, documents: list[Json], number: int, at: Millis) -> None:
+def publish_catalogue(
+    connection: Connection, prefix: str, documents: list[Json], number: int, at: Millis,
+    *, answers_webhooks: bool = False,
+) -> None:  # fmt: skip
     """Write a version and its marks, all or nothing.
 
     Args:
@@ -54,12 +59,19 @@ def publish_catalogue(connection: Connection, prefix: str, documents: list[Json]
         documents: the valid definitions, as they were read.
         number: the version; a partition ignores a mark that isn't above its own.
         at: the timestamp of the marks, epoch milliseconds.
+        answers_webhooks: True where webhooks are never called, and the log doesn't hold their answers either.
 
     Raises:
         TidingsError: Kafka refused or can't be reached; nothing was written then.
     """
     tzdata = importlib.metadata.version("tzdata")
-    stored = StoredCatalogue(number=number, documents=documents, rules_version=RULES_VERSION, tzdata=tzdata)
+    stored = StoredCatalogue(
+        number=number,
+        documents=documents,
+        rules_version=RULES_VERSION,
+        tzdata=tzdata,
+        answers_webhooks=answers_webhooks,
+    )
     mark = encode_mark(CatalogueMark(number=number, rules_version=RULES_VERSION, tzdata=tzdata))
     log = prefix + CUSTOMER_LOG
     partitions = partition_counts(connection, [log])[log]
@@ -105,7 +117,9 @@ class Catalogues:
             for stored in sorted(self._read_topic(), key=lambda stored: stored.number):
                 if stored.number not in self._compiled:
                     definitions = self._read_definitions(stored.documents)
-                    self._compiled[stored.number] = compile_catalogue(definitions, stored.number, self._compiled)
+                    self._compiled[stored.number] = compile_catalogue(
+                        definitions, stored.number, self._compiled, answers_webhooks=stored.answers_webhooks
+                    )
         if number not in self._compiled:
             msg = f"{self._topic} holds no version {number}; was the topic deleted? Apply the definitions again"
             raise CatalogueMissing(msg)

@@ -3,7 +3,8 @@
 - reads: `customer-log`, batch by batch
 - key: `c:` customer or `a:` visitor; records without a key are marks for the partition
 - table: customers (changelog `customers-changelog`, same partition number), and the position record `p`
-- writes: `email-sends`, `sms-sends`, `push-sends`, `social-sends`, `decisions`, to the same partition number
+- writes: `email-sends`, `sms-sends`, `push-sends`, `social-sends`, `decisions`, `webhook-calls`, to the same partition
+  number
 - guarantee: exactly once; outputs, changelog and position are one transaction
 - a crash repeats: the transaction under way, from the last committed position, to the same result
 """
@@ -17,7 +18,7 @@ from msgspec.structs import replace
 
 from agents.engine import Engine, Outcome
 from journeys.catalogue import Catalogue
-from schemas.decisions import Send, encode_effect
+from schemas.decisions import Send, WebhookCall, encode_effect
 from schemas.instants import EARLIEST, Millis
 from schemas.log import (
     ORIGIN_BYTES,
@@ -30,7 +31,7 @@ from schemas.log import (
     header,
     pack_place,
 )
-from schemas.topics import DECISIONS, SEND_TOPIC_OF_CHANNEL
+from schemas.topics import DECISIONS, SEND_TOPIC_OF_CHANNEL, WEBHOOK_CALLS
 from streams.fold import Folded, Output, Record
 from tables.customers import CustomersTable
 
@@ -63,6 +64,7 @@ class CustomerFold:
         self._next_offset = 0
         self._upcoming: dict[int, Catalogue] = {}
         self._decisions_topic = prefix + DECISIONS
+        self._webhooks_topic = prefix + WEBHOOK_CALLS
         self._send_topics = {channel: prefix + name for channel, name in SEND_TOPIC_OF_CHANNEL.items()}
 
     def restore(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
@@ -155,6 +157,9 @@ class CustomerFold:
             if isinstance(effect, Send):
                 topic = self._send_topics[effect.channel]
                 headers.append(("send_id", effect.send_id.encode()))
+            elif isinstance(effect, WebhookCall):
+                topic = self._webhooks_topic
+                headers.append(("call_id", effect.call_id.encode()))
             yield Output(
                 topic=topic, key=key, value=encode_effect(effect), timestamp=outcome.now, headers=tuple(headers)
             )

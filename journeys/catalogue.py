@@ -28,6 +28,7 @@ from journeys.templates import CompiledTemplate, compile_template
 from journeys.thresholds import Metric, Threshold
 from journeys.timing import CompiledTiming, CompiledWait, compile_timing, compile_wait
 from journeys.watching import NOTHING, Touched, Watch, compile_watch
+from journeys.webhooks import Webhook, compile_webhook
 from schemas.decisions import Channel
 from schemas.definitions import (
     AbsenceCondition,
@@ -55,6 +56,7 @@ from schemas.definitions import (
     Template,
     Trigger,
     TriggerCondition,
+    TriggerWebhook,
     UntilEvent,
     WaitStep,
     Workflow,
@@ -125,6 +127,7 @@ class CompiledStep(Struct, frozen=True, kw_only=True):
     choose: Choose | None = None
     act: Act | None = None
     emit: Emit | None = None
+    webhook: Webhook | None = None
     wait: CompiledWait | None = None
     timing: CompiledTiming | None = None
     content: Content | None = None
@@ -172,6 +175,10 @@ class Catalogue(Struct, kw_only=True, frozen=True):
     """How much time lies behind a message of each channel before the next channel of a `message` step."""
     suppressions: tuple[CompiledSuppression, ...]
     caps: tuple[Cap, ...] = ()
+    answer_ms: Millis = span(168 * HOUR_MS)
+    """How long a step waits for an answer."""
+    answers_webhooks: bool = True
+    """Whether calls are never made and every one is answered at once: in files, tests and replay."""
     workflows: dict[str, CompiledWorkflow]
     plans: dict[str, Plan]
     silences: tuple[CompiledTrigger, ...]
@@ -195,9 +202,20 @@ class Catalogue(Struct, kw_only=True, frozen=True):
 
 
 def compile_catalogue(
-    definitions: Definitions, number: int, predecessors: Mapping[int, Catalogue] | None = None
+    definitions: Definitions,
+    number: int,
+    predecessors: Mapping[int, Catalogue] | None = None,
+    *,
+    answers_webhooks: bool = True,
 ) -> Catalogue:
-    """Compile a valid set of definitions as catalogue `number`."""
+    """Compile a valid set of definitions as catalogue `number`.
+
+    Args:
+        definitions: what passed validation.
+        number: the version.
+        predecessors: the versions before it, by number.
+        answers_webhooks: False where somebody makes the calls, or the answers are in the log.
+    """
     clauses = Clauses()
     workflows = {
         workflow_id: _compile_workflow(workflow, number, definitions, clauses)
@@ -221,6 +239,8 @@ def compile_catalogue(
         caps=compile_caps(definitions.settings.frequency_caps),
         spacing_ms=spacings(definitions.settings.channel_spacing_hours),
         suppressions=tuple(_compile_suppression(rule, clauses) for rule in definitions.suppressions.values()),
+        answer_ms=span(definitions.settings.execution_timeout_hours * HOUR_MS),
+        answers_webhooks=answers_webhooks,
         workflows=workflows,
         plans=_index(triggers, clauses, weight_of, watch),
         silences=tuple(sorted((trigger for trigger in triggers if trigger.silence_ms), key=timer_rank)),
@@ -403,6 +423,8 @@ def _compile_step(
             return replace(plain, choose=compile_decision(choice, f"{_id_of(workflow)}:{step.id}", clauses))
         case ActionStep(configuration=SendEvent() as event):
             return replace(plain, emit=compile_event(event))
+        case ActionStep(configuration=TriggerWebhook() as webhook):
+            return replace(plain, webhook=compile_webhook(webhook))
         case ActionStep(configuration=action):
             return replace(plain, act=compile_action(action))
         case _:

@@ -38,7 +38,7 @@ from journeys.turn import Turn
 from journeys.watching import CHURNED, INACTIVITY_MS, NOTHING
 from schemas.customer import NO_DEADLINE, SEEN_EVENTS, Absence, Customer, Execution, SequenceMemory, Visit
 from schemas.decisions import Effect
-from schemas.events import CRM_TYPES, Event, Json
+from schemas.events import CRM_TYPES, WEBHOOK_ANSWERED, Event, Json
 from schemas.identity import event_hash
 from schemas.instants import DAY_MS, MINUTE_MS, Millis, as_text, format_instant
 
@@ -319,6 +319,8 @@ def _learn_from_crm(turn: Turn, event: Event) -> list[str]:
     if event.type == "consent_changed":
         channel = profile.update_consent(customer, event, properties)
         return [] if channel is None else [f"contacts.{channel}"]
+    if event.type == WEBHOOK_ANSWERED:
+        return []
     if event.type in {"segment_entered", "segment_left"}:
         segment_id = properties.get("segment_id")
         if not isinstance(segment_id, str):

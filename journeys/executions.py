@@ -5,6 +5,7 @@ re-entry.
 """
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Final, assert_never
 
 from msgspec import Struct
@@ -15,7 +16,7 @@ from journeys.best_hours import DEFAULT_BEST_HOURS
 from journeys.caps import Full
 from journeys.catalogue import CompiledStep, CompiledSuppression, CompiledTrigger, CompiledWorkflow
 from journeys.channels import channel_order
-from journeys.emitting import Emit
+from journeys.emitting import VISITOR, Emit
 from journeys.keeping import keep_after_action
 from journeys.messages import Remaining, enough, free_from, remaining, told
 from journeys.scene import Scene
@@ -30,6 +31,7 @@ from journeys.sending import (
 )
 from journeys.timing import CompiledTiming, customer_zone, next_send_time, wait_until
 from journeys.turn import Turn
+from journeys.webhooks import Webhook, answer_at_once, call_id_of, is_answer_to, status_of
 from schemas.customer import MAX_STEP_HISTORY, ChannelResult, Ended, Execution, StepEntry, Visit
 from schemas.decisions import Send
 from schemas.definitions import (
@@ -42,7 +44,7 @@ from schemas.definitions import (
     UntilEvent,
     WaitStep,
 )
-from schemas.events import Event, Json
+from schemas.events import WEBHOOK_ANSWERED, Event, Json
 from schemas.identity import emitted_event_id, execution_id
 from schemas.instants import HOUR_MS, Millis, as_text, later, span
 
@@ -143,10 +145,12 @@ def _choose(turn: Turn, place: Place, *, is_split: bool) -> tuple[str, ...]:
     return _complete(turn, place, chosen.result, following, chosen.detail)
 
 
-def _act(turn: Turn, place: Place) -> tuple[str, ...]:
+def _act(turn: Turn, place: Place) -> tuple[str, ...] | None:
     execution, step = place.execution, place.step
     if step.emit is not None:
         return _emit(turn, place, step.emit)
+    if step.webhook is not None:
+        return _call(turn, place, step.webhook)
     before = turn.customer.attributes.copy() if turn.catalogue.changes else {}
     acted = NOTHING_DONE if step.act is None else step.act(turn.scene)
     if acted.changed:
@@ -167,6 +171,41 @@ def _emit(turn: Turn, place: Place, make: Emit) -> tuple[str, ...]:
         return _complete(turn, place, "refused", step.next_steps)
     detail: dict[str, Json] = {"event_id": event.event_id, "event_type": event.type}
     return _complete(turn, place, "sent", step.next_steps, detail)
+
+
+def _call(turn: Turn, place: Place, webhook: Webhook) -> tuple[str, ...] | None:
+    """Put a call out, and wait for its answer where that is asked for."""
+    visit = place.visit
+    if webhook.awaits:
+        visit.due_at = later(turn.now, turn.catalogue.answer_ms)
+    call = webhook.make(turn.scene, place.execution, visit)
+    if call is None:
+        _fail(turn, place, "payload_too_large")
+        return None
+    turn.publish(call)
+    if not webhook.awaits:
+        return _complete(turn, place, "called", place.step.next_steps, {"call_id": call.call_id})
+    if turn.catalogue.answers_webhooks:
+        turn.emit(answer_at_once(call, turn.scene, VISITOR))
+    return None
+
+
+def _take_answer(turn: Turn, place: Place, encoded: bytes, properties: Mapping[str, Json]) -> None:
+    execution, step, status = place.execution, place.step, status_of(properties)
+    detail: dict[str, Json] = {"call_id": call_id_of(execution, place.visit), "status": properties.get("status")}
+    execution.last_event = encoded
+    if status is None:
+        _fail(turn, place, "webhook_failed", detail | {"error": properties.get("error")})
+        return
+    execution.responses[step.id] = status
+    _go_on(turn, place, _complete(turn, place, "answered", step.next_steps, detail))
+
+
+def _fail(turn: Turn, place: Place, reason: str, detail: dict[str, Json] | None = None) -> None:
+    """End the execution because a step failed."""
+    told: dict[str, Json] = {"reason": reason, **(detail or {})}
+    _complete(turn, place, "failed", (), told)
+    end(turn, place.execution, "error", {"step_id": place.step.id, **told})
 
 
 def _wait(turn: Turn, place: Place) -> tuple[str, ...] | None:
@@ -309,6 +348,9 @@ def resume(turn: Turn, execution: Execution, visit: Visit) -> None:
         following = _send_when_due(turn, place)
     elif step.wait is not None:
         following = _complete(turn, place, "elapsed", step.next_steps)
+    elif step.webhook is not None:
+        _fail(turn, place, "webhook_timeout", {"call_id": call_id_of(execution, visit)})
+        return
     else:
         following = _time_out(turn, place)
     _go_on(turn, place, following)
@@ -410,11 +452,21 @@ def take_event(turn: Turn, execution: Execution, visit: Visit, event: Event, enc
         return
     workflow = workflow_of(turn, execution)
     step = workflow.steps[visit.step_id]
+    if step.webhook is not None:
+        if event.type == WEBHOOK_ANSWERED:
+            _look_for_answer(turn, execution, visit, event, encoded)
+        return
     _look_from(turn, execution, workflow, event)
     if _is_awaited(step, event, visit.entered_at, turn.scene):
         place = _leave(turn, execution, visit)
         execution.last_event = encoded
         _go_on(turn, place, _complete(turn, place, "event", step.next_steps, {"event_id": event.event_id}))
+
+
+def _look_for_answer(turn: Turn, execution: Execution, visit: Visit, event: Event, encoded: bytes) -> None:
+    properties = turn.scene.event_properties()
+    if is_answer_to(properties, event.occurred_at, execution, visit):
+        _take_answer(turn, _leave(turn, execution, visit), encoded, properties)
 
 
 def _is_awaited(step: CompiledStep, event: Event, entered_at: Millis, scene: Scene) -> bool:

@@ -250,7 +250,9 @@ def _compile_execution(path: str) -> Field:
     root, _, rest = path.partition(".")
     if root == "last_event" and rest:
         return _compile_viewed(Scene.last_event, rest)
-    inner = _named(_EXECUTION, "execution", path, "last_event.…")
+    if root == "responses" and rest:
+        return lambda scene: MISSING if scene.execution is None else scene.execution.responses.get(rest, MISSING)
+    inner = _named(_EXECUTION, "execution", path, "last_event.…", "responses.…")
 
     def read(scene: Scene) -> Value:
         execution = scene.execution

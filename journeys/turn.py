@@ -11,7 +11,7 @@ from journeys.catalogue import Catalogue, CompiledWorkflow
 from journeys.changes import Change
 from journeys.scene import Scene
 from schemas.customer import Customer, Execution
-from schemas.decisions import Decision, Effect, Kind, Send
+from schemas.decisions import Decision, Effect, Kind, Send, WebhookCall
 from schemas.events import Event, Json
 from schemas.identity import decision_id, decision_series
 from schemas.instants import Millis, format_instant
@@ -112,6 +112,6 @@ class Turn(Struct, kw_only=True, eq=False):
         if self.catalogue.changes:
             self.changes.append(change)
 
-    def publish(self, send: Send) -> None:
-        """Put a message out."""
-        self.effects.append(send)
+    def publish(self, effect: Send | WebhookCall) -> None:
+        """Put a message or a call out."""
+        self.effects.append(effect)

@@ -18,6 +18,7 @@ from journeys.operators import POSITIVE, constant_mistake
 from journeys.templates import TemplateProblem, compile_template
 from journeys.timing import TimingProblem, compile_timing, compile_wait, parse_clock
 from journeys.validation_timing import check_quiet_hours
+from journeys.webhooks import header_mistake, url_mistake
 from schemas.decisions import Channel
 from schemas.definitions import (
     AddToSegment,
@@ -39,6 +40,7 @@ from schemas.definitions import (
     SplitTest,
     Template,
     Timing,
+    TriggerWebhook,
     UntilDate,
     UntilEvent,
     UntilTime,
@@ -332,6 +334,8 @@ def _check_action(value: Struct, spot: Spot) -> Iterator[Problem]:
             yield from _check_attributes(value.attributes, spot.under("attributes"))
         case SendEvent():
             yield from _check_sent_event(value, spot)
+        case TriggerWebhook():
+            yield from _check_webhook(value, spot)
 
 
 def _check_sent_event(event: SendEvent, spot: Spot) -> Iterator[Problem]:
@@ -340,6 +344,21 @@ def _check_sent_event(event: SendEvent, spot: Spot) -> Iterator[Problem]:
             f"is {shown(event.event_type)}, which only the world can say", "a type of your own, such as tour_finished"
         )
     yield from _check_attributes(event.properties, spot.under("properties"))
+
+
+def _check_webhook(webhook: TriggerWebhook, spot: Spot) -> Iterator[Problem]:
+    if (mistake := url_mistake(webhook.webhook_url)) is not None:
+        right = "an address such as https://crm.example/hooks/1, with ${…} behind its host alone"
+        yield spot.under("webhook_url").wrong(f"{shown(webhook.webhook_url)} {mistake}", right)
+    yield from _check_attributes(webhook.webhook_url, spot.under("webhook_url"))
+    yield from _check_attributes(webhook.payload, spot.under("payload"))
+    for name, value in webhook.headers.items():
+        place = spot.under("headers", name)
+        if (mistake := header_mistake(name)) is not None:
+            yield place.wrong(f"{shown(name)} {mistake}", "a name such as X-Shop-Token")
+        if _BREAKS.search(value):
+            yield place.wrong(f"is {shown(value)}", "one line of text")
+        yield from _check_attributes(value, place)
 
 
 def _check_settings(settings: Settings, spot: Spot) -> Iterator[Problem]:

@@ -90,6 +90,8 @@ class Execution(Values, omit_defaults=True, gc=False):
     last_event: bytes | None = None
     variants: dict[str, str] = field(default_factory=dict)
     """The variant taken at each split, by step."""
+    responses: dict[str, int] = field(default_factory=dict)
+    """The status with which the webhook of each step was answered."""
 
 
 class Ended(Values, omit_defaults=True, gc=False):

@@ -1,4 +1,4 @@
-"""What comes out: sends and decisions, as the outbound topics and `simulate` show them.
+"""What comes out: sends, decisions and webhook calls, as the outbound topics and `simulate` show them.
 
 Absent fields are null. Instants are RFC 3339 in UTC, because people and other programs read these records.
 """
@@ -71,11 +71,29 @@ class Send(Struct, frozen=True, kw_only=True):
     expires_at: str | None = None
 
 
-Effect = Send | Decision
+class WebhookCall(Struct, frozen=True, kw_only=True):
+    """One request that a workflow makes of another system; `call_id` is its idempotency key."""
+
+    call_id: str
+    customer_id: str
+    at: str
+    webhook_url: str
+    payload: dict[str, Json]
+    headers: dict[str, str] = {}
+    await_response: bool = False
+    workflow_id: str
+    workflow_version: int
+    execution_id: str
+    step_id: str
+    expires_at: str | None = None
+    """Until when the answer is awaited."""
+
+
+Effect = Send | Decision | WebhookCall
 
 _encoder: Final = msgspec.json.Encoder()
 
 
 def encode_effect(effect: Effect) -> bytes:
-    """Encode a send or decision as the JSON of its topic."""
+    """Encode an effect as the JSON of its topic."""
     return _encoder.encode(effect)

@@ -398,7 +398,20 @@ class SendEvent(Definition, frozen=True, kw_only=True, tag_field="type", tag="se
     properties: dict[str, Json] = {}
 
 
-ActionConfiguration = UpdateAttributes | AddToSegment | RemoveFromSegment | Exit | SendEvent
+class TriggerWebhook(Definition, frozen=True, kw_only=True, tag_field="type", tag="trigger_webhook"):
+    """Asks another system; `customer_id`, `execution_id` and `workflow_id` are added to the payload.
+
+    `${path}` is resolved in payload and headers, and behind the host of the address. `await_response` waits for the
+    answer, whose status is `execution.responses.<step id>`; a status of 400 and above, or none in time, is an error.
+    """
+
+    webhook_url: Name
+    payload: dict[str, Json] = {}
+    headers: dict[str, str] = {}
+    await_response: bool = False
+
+
+ActionConfiguration = UpdateAttributes | AddToSegment | RemoveFromSegment | Exit | SendEvent | TriggerWebhook
 
 
 class ChannelStep(Definition, frozen=True, kw_only=True):
@@ -611,6 +624,8 @@ class Settings(Definition, frozen=True, kw_only=True, tag_field="kind", tag="set
     """Catalogue-wide settings."""
 
     default_timezone: str = "UTC"
+    execution_timeout_hours: Positive = 168
+    """How long a step waits for an answer."""
     max_concurrent_executions: Annotated[int, Meta(ge=1, le=200)] = 50
     max_event_age_hours: Positive = 72
     data_grace_minutes: NotNegative = 10
@@ -649,6 +664,5 @@ NOT_BUILT_YET: Final = {
     ),
     "step": ("experiment",),
     "wait": ("until_condition",),
-    "action": ("trigger_webhook",),
 }
 """Words of SPEC that a definition may not use yet; the error says so, instead of calling them unknown."""

@@ -35,6 +35,7 @@ MAX_EVENT_BYTES: Final = 1024 * 1024
 MESSAGE_CHANNELS: Final = ("email", "sms", "push", "social")
 ENGAGEMENTS: Final = ("delivered", "opened", "clicked", "replied", "bounced", "complained", "unsubscribed")
 ENGAGEMENT_TYPES: Final = frozenset(f"{channel}_{what}" for channel in MESSAGE_CHANNELS for what in ENGAGEMENTS)
+WEBHOOK_ANSWERED: Final = "webhook_answered"
 CRM_TYPES: Final = frozenset(
     {
         "customer_updated",
@@ -44,6 +45,7 @@ CRM_TYPES: Final = frozenset(
         "customer_deleted",
         "customer_merged",
         "address_verified",  # what an agent found out about an address is nobody's behaviour
+        WEBHOOK_ANSWERED,
     }
 )
 STREAM_OF_TOPIC: Final[dict[str, Stream]] = {

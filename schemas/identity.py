@@ -23,6 +23,11 @@ def emitted_event_id(execution: str, step_id: str, visit: int) -> str:
     return "v" + _digest(execution, step_id, str(visit), "event")
 
 
+def webhook_call_id(execution: str, step_id: str, visit: int) -> str:
+    """Return the id of the webhook call that a visit of a step makes."""
+    return "k" + _digest(execution, step_id, str(visit), "webhook")
+
+
 def decision_series(customer_id: str, at: int, cause: str) -> str:
     """Return what the ids of all decisions have in common that `cause` led to at the instant `at`."""
     return "d" + _digest(customer_id, str(at), cause)

@@ -63,7 +63,6 @@ _FIELDS_NOT_BUILT_YET: Final[dict[type[Struct], tuple[str, ...]]] = {
     Trigger: ("max_executions",),
     WorkflowSettings: ("exit_conditions", "goal", "attribution_window_hours", "execution_key", "holdout_percent"),
     Settings: (
-        "execution_timeout_hours",
         "max_sends_per_minute",
         "global_holdout_percent",
     ),

@@ -21,7 +21,7 @@ import msgspec
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.types import Schema
 
-from schemas.decisions import Decision, Send
+from schemas.decisions import Decision, Send, WebhookCall
 from schemas.errors import TidingsError
 from schemas.events import MAX_EVENT_BYTES, Envelope, Event, InvalidEvent, Json, convert_envelope, read_envelope
 from schemas.instants import format_instant, parse_instant
@@ -46,10 +46,12 @@ def _text(name: str) -> bytes:
 EVENT_SCHEMA: Final = _text("event")
 SEND_SCHEMA: Final = _text("send")
 DECISION_SCHEMA: Final = _text("decision")
+WEBHOOK_CALL_SCHEMA: Final = _text("webhook_call")
 
 _EVENT: Final[Schema] = parse_schema(msgspec.json.decode(EVENT_SCHEMA))
 _SEND: Final[Schema] = parse_schema(msgspec.json.decode(SEND_SCHEMA))
 _DECISION: Final[Schema] = parse_schema(msgspec.json.decode(DECISION_SCHEMA))
+_WEBHOOK_CALL: Final[Schema] = parse_schema(msgspec.json.decode(WEBHOOK_CALL_SCHEMA))
 
 _TEXTS: Final = ("event_id", "type", "customer_id", "anonymous_id", "source", "session_id")
 _INSTANTS: Final = ("occurred_at", "received_at")
@@ -58,6 +60,7 @@ _OBJECTS: Final = ("properties", "context")
 _object_decoder: Final = msgspec.json.Decoder(dict[str, Json] | None)
 _send_decoder: Final = msgspec.json.Decoder(Send)
 _decision_decoder: Final = msgspec.json.Decoder(Decision)
+_call_decoder: Final = msgspec.json.Decoder(WebhookCall)
 _encode_json: Final = msgspec.json.Encoder().encode
 
 # What fastavro runs into when the bytes aren't what the schema says.
@@ -157,7 +160,7 @@ def _json(value: object, path: str) -> Json:
     raise InvalidEvent("invalid", f"{path[:100]} holds bytes, which JSON can't; write them as text")
 
 
-# Sends and decisions ------------------------------------------------------------------------------------------
+# Sends, decisions and calls ------------------------------------------------------------------------------------------
 
 
 def encode_send(send: Send, number: int) -> bytes:
@@ -175,6 +178,15 @@ def encode_decision(decision: Decision, number: int) -> bytes:
     record["detail"] = None if decision.detail is None else _encode_json(decision.detail).decode()
     record["at"] = parse_instant(decision.at)
     return _write(record, _DECISION, number)
+
+
+def encode_webhook_call(call: WebhookCall, number: int) -> bytes:
+    """Encode a webhook call under our schema, registered as `number`."""
+    record: dict[str, object] = msgspec.to_builtins(call)
+    record["payload"] = _encode_json(call.payload).decode()
+    record["at"] = parse_instant(call.at)
+    record["expires_at"] = None if call.expires_at is None else parse_instant(call.expires_at)
+    return _write(record, _WEBHOOK_CALL, number)
 
 
 def decode_send(value: bytes, schema_of: SchemaOf) -> Send:
@@ -209,6 +221,23 @@ def decode_decision(value: bytes, schema_of: SchemaOf) -> Decision:
         return msgspec.convert(_with_text(record, "at"), Decision)
     except (msgspec.MsgspecError, *_UNREADABLE) as error:
         msg = f"not a decision: {error}"
+        raise UnreadableRecord(msg) from error
+
+
+def decode_webhook_call(value: bytes, schema_of: SchemaOf) -> WebhookCall:
+    """Decode a webhook call that some version of ours wrote, JSON or Avro.
+
+    Raises:
+        UnreadableRecord: it is neither.
+    """
+    try:
+        if schema_id(value) is None:
+            return _call_decoder.decode(value)
+        record = _own(value, _WEBHOOK_CALL, schema_of)
+        record["payload"] = msgspec.json.decode(str(record["payload"]))
+        return msgspec.convert(_with_text(record, "at", "expires_at"), WebhookCall)
+    except (msgspec.MsgspecError, *_UNREADABLE) as error:
+        msg = f"not a webhook call: {error}"
         raise UnreadableRecord(msg) from error
 
 

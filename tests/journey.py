@@ -22,7 +22,7 @@ from journeys.catalogue import Catalogue, compile_catalogue
 from journeys.decide import deadline
 from journeys.validation import definitions_from_documents
 from schemas.customer import Customer
-from schemas.decisions import Decision, Effect, Kind, Send
+from schemas.decisions import Decision, Effect, Kind, Send, WebhookCall
 from schemas.events import Event, Json, check_envelope, customer_key, read_envelope, stream_of
 from schemas.instants import Millis, format_instant
 from tables.customers import CustomersTable
@@ -287,6 +287,10 @@ class Journey:
         """Return what was sent, in order."""
         sends = [effect for effect in self.effects if isinstance(effect, Send)]
         return [send for send in sends if step_id in {None, send.step_id}]
+
+    def calls(self) -> list[WebhookCall]:
+        """Return the webhooks that were called, in order."""
+        return [effect for effect in self.effects if isinstance(effect, WebhookCall)]
 
     def sent_at(self, step_id: str | None = None) -> list[str]:
         """Return when it was sent."""

@@ -322,6 +322,15 @@ def _actions(leads_on: bool) -> st.SearchStrategy[Document]:  # noqa: FBT001
         st.just({"type": "update_attributes", "attributes": {"last_total": "${trigger.total}", "plan": None}}),
         segments.map(lambda name: {"type": "add_to_segment", "segment_id": name}),
         segments.map(lambda name: {"type": "remove_from_segment", "segment_id": name}),
+        st.booleans().map(
+            lambda awaits: {
+                "type": "trigger_webhook",
+                "webhook_url": "https://crm.example/hooks/${customer_id}",
+                "payload": {"plan": "${plan}", "at": "${now}"},
+                "headers": {"X-Plan": "${plan}"},
+                "await_response": awaits,
+            }
+        ),
         st.sampled_from(BEHAVIORAL).map(
             lambda name: {"type": "send_event", "event_type": name, "properties": {"total": "${total_spent}"}}
         ),

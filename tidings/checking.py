@@ -9,10 +9,11 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from journeys.catalogue import Catalogue
 from schemas.definitions import Definitions
-from schemas.events import Json
+from schemas.events import WEBHOOK_ANSWERED, Json
 from schemas.expectations import (
     DEFAULT_CUSTOMER,
     ExpectedDecision,
@@ -47,6 +48,8 @@ def run_test(test: WorkflowTest, catalogue: Catalogue, definitions: Definitions)
         for line in lines
         if line.problem is not None and line.event is None
     ]
+    if any(line.event is not None and line.event.type == WEBHOOK_ANSWERED for line in lines):
+        catalogue = replace(catalogue, answers_webhooks=False)
     records = outcome_of(lines, catalogue, _until(test, lines, definitions))
     return Outcome(test=test, complaints=(*broken, *_compare(test, records)))
 

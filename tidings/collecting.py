@@ -7,10 +7,10 @@ from typing import Final, cast
 from confluent_kafka import Message as KafkaMessage
 
 from schemas.log import PLACE_BYTES, POSITION, SEQUENCE, Headers, header, pack_number, pack_place, unpack_number
-from schemas.topics import DEAD_LETTERS, DECISIONS, SEND_TOPICS
+from schemas.topics import DEAD_LETTERS, DECISIONS, SEND_TOPICS, WEBHOOK_CALLS
 from streams.connection import Connection
 from streams.reading import read_to_end
-from tidings.records import dead_letter_record, decision_record, send_record
+from tidings.records import dead_letter_record, decision_record, send_record, webhook_record
 from tidings.tally import Tally
 
 _ORDER: Final = struct.Struct(">QB8s")
@@ -34,12 +34,14 @@ def collect(
     """
     entries: list[bytes] = []
     dead_lines: set[bytes] = set()
-    dead_letters, decisions = prefix + DEAD_LETTERS, prefix + DECISIONS
-    topics = [prefix + name for name in SEND_TOPICS] + [decisions, dead_letters]
+    dead_letters, decisions, calls = (prefix + name for name in (DEAD_LETTERS, DECISIONS, WEBHOOK_CALLS))
+    topics = [*(prefix + name for name in SEND_TOPICS), decisions, calls, dead_letters]
     for message in read_to_end(connection, topics, progress):
         name, value, order = message.topic(), message.value() or b"", _order(message)
         if name == decisions:
             entries.append(order + decision_record(value))
+        elif name == calls:
+            entries.append(order + webhook_record(value))
         elif name != dead_letters:
             entries.append(order + send_record(value))
         elif order not in dead_lines:
@@ -51,6 +53,7 @@ def collect(
         record = entry[entry.index(_KEY_END, _ORDER.size) + 1 + PLACE_BYTES :]
         tally.sends += record.startswith(b'{"record":"send"')
         tally.decisions += record.startswith(b'{"record":"decision"')
+        tally.webhook_calls += record.startswith(b'{"record":"webhook_call"')
         yield record
 
 

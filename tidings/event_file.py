@@ -12,7 +12,15 @@ from typing import BinaryIO, Final
 from msgspec import Struct
 
 from schemas.errors import TidingsError
-from schemas.events import MAX_EVENT_BYTES, Event, InvalidEvent, check_envelope, read_envelope, stream_of
+from schemas.events import (
+    MAX_EVENT_BYTES,
+    WEBHOOK_ANSWERED,
+    Event,
+    InvalidEvent,
+    check_envelope,
+    read_envelope,
+    stream_of,
+)
 from schemas.instants import DAY_MS, Millis, format_instant
 
 DEFAULT_MAX_JUMP_DAYS: Final = 400
@@ -60,6 +68,28 @@ def lines_of(file: BinaryIO, max_jump_ms: Millis = DEFAULT_MAX_JUMP_DAYS * DAY_M
         if line.event is not None and (clock is None or line.clock > clock.at):
             clock = _FileClock(line.clock, number)
         yield line
+
+
+def holds_answers(path: Path) -> bool:
+    """Tell whether a file says itself how webhooks are answered; otherwise each is answered at once.
+
+    Raises:
+        EventFileError: the file can't be read.
+    """
+    wanted = WEBHOOK_ANSWERED.encode()
+    try:
+        with path.open("rb") as file:
+            return any(_is_answer(raw) for raw in _bounded_lines(file) if wanted in raw)
+    except OSError as error:
+        msg = f"can't read the events in {path}: {error.strerror}"
+        raise EventFileError(msg) from None
+
+
+def _is_answer(raw: bytes) -> bool:
+    try:
+        return read_envelope(raw).type == WEBHOOK_ANSWERED
+    except InvalidEvent:
+        return False
 
 
 def _bounded_lines(file: BinaryIO) -> Iterator[bytes]:

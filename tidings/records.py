@@ -9,6 +9,7 @@ from schemas.events import InvalidEvent
 _encoder: Final = msgspec.json.Encoder()
 _SEND: Final = b'{"record":"send",'
 _DECISION: Final = b'{"record":"decision",'
+_WEBHOOK_CALL: Final = b'{"record":"webhook_call",'
 
 
 def send_record(encoded: bytes) -> bytes:
@@ -19,6 +20,11 @@ def send_record(encoded: bytes) -> bytes:
 def decision_record(encoded: bytes) -> bytes:
     """Make a record of an encoded decision."""
     return _DECISION + encoded[1:] + b"\n"
+
+
+def webhook_record(encoded: bytes) -> bytes:
+    """Make a record of an encoded webhook call."""
+    return _WEBHOOK_CALL + encoded[1:] + b"\n"
 
 
 def dead_letter_record(line: int, error_class: str, reason: str) -> bytes:

@@ -21,7 +21,7 @@ from schemas.topics import CUSTOMER_LOG, PUBLIC_TOPICS, topics
 from streams.connection import Connection
 from streams.topics import admin_client, committed_offsets, delete_topics, end_offsets, ensure_topics
 from tidings.clock import fresh_bytes, monotonic_s, pause
-from tidings.event_file import read_lines
+from tidings.event_file import holds_answers, read_lines
 from tidings.processes import INGEST_GROUP, WORKER_GROUP
 from tidings.publishing import Public, publish_file
 from tidings.supervisor import Ended, Restarted, RestartPolicy, Supervisor
@@ -83,7 +83,14 @@ def run(plan: RunPlan, watcher: Watcher) -> Tally:
     """
     ensure_topics(plan.connection, topics(plan.prefix, plan.partitions, plan.public_partitions, "log"))
     first = next((line.clock for line in read_lines(plan.events, plan.max_jump_ms) if line.event is not None), 0)
-    publish_catalogue(plan.connection, plan.prefix, plan.documents, number=1, at=first)
+    publish_catalogue(
+        plan.connection,
+        plan.prefix,
+        plan.documents,
+        number=1,
+        at=first,
+        answers_webhooks=not holds_answers(plan.events),
+    )
     with Supervisor(plan.folder / "log", policy=RestartPolicy(most_restarts=100_000)) as supervisor:
         crew = _Crew(plan, supervisor, watcher)
         crew.start()

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 
 from agents.engine import Engine, Outcome
 from journeys.catalogue import Catalogue
-from schemas.decisions import Send, encode_effect
+from schemas.decisions import Send, WebhookCall, encode_effect
 from schemas.events import customer_key
 from schemas.instants import Millis
 from tables.customers import CustomersTable
 from tidings.event_file import Line, end_of_time
-from tidings.records import decision_record, problem_record, send_record
+from tidings.records import decision_record, problem_record, send_record, webhook_record
 from tidings.tally import Tally
 
 
@@ -53,6 +53,9 @@ def _write_all(outcomes: Iterator[Outcome] | list[Outcome], write: Callable[[byt
             if isinstance(effect, Send):
                 tally.sends += 1
                 write(send_record(encoded))
+            elif isinstance(effect, WebhookCall):
+                tally.webhook_calls += 1
+                write(webhook_record(encoded))
             else:
                 tally.decisions += 1
                 write(decision_record(encoded))

@@ -11,10 +11,12 @@ class Tally(Struct):
     dead_letters: int = 0
     sends: int = 0
     decisions: int = 0
+    webhook_calls: int = 0
 
     def in_words(self) -> str:
         """Say it in a line."""
+        calls = f", {self.webhook_calls:,} webhook calls" if self.webhook_calls else ""
         return (
             f"{self.lines:,} lines: {self.events:,} events, {self.dead_letters:,} dead letters;"
-            f" {self.sends:,} sends, {self.decisions:,} decisions"
+            f" {self.sends:,} sends, {self.decisions:,} decisions{calls}"
         )

@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 SENDS = ("email-sends", "sms-sends", "push-sends", "social-sends")
+OTHERS = ("decisions", "webhook-calls", "dead-letters")
 
 
 def main(bootstrap: str, prefix: str) -> None:
     """Print every committed record: sends and decisions as often as they are there, a line's dead letter once."""
     found, letters = [], {}
-    for message in messages(bootstrap, [prefix + name for name in (*SENDS, "decisions", "dead-letters")]):
+    for message in messages(bootstrap, [prefix + name for name in (*SENDS, *OTHERS)]):
         headers = {name: value for name, value in dict(message.headers() or []).items() if isinstance(value, bytes)}
         at, sequence = message.timestamp()[1], headers.get("sequence")
         key, value = (message.key() or b"").decode(), message.value() or b""
@@ -31,6 +32,10 @@ def main(bootstrap: str, prefix: str) -> None:
                 letters[order] = {"record": "dead_letter", "line": cause[1], **words}
             case "decisions":
                 found.append((order, {"record": "decision", **json.loads(value)}))
+            case "webhook-calls":
+                call = {"record": "webhook_call", **json.loads(value)}
+                assert (call["call_id"].encode(), call["customer_id"]) == (headers["call_id"], key)
+                found.append((order, call))
             case topic:
                 send = {"record": "send", **json.loads(value)}
                 assert (send["send_id"].encode(), send["customer_id"]) == (headers["send_id"], key)

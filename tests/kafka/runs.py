@@ -21,7 +21,7 @@ from tidings.settings import process_environment
 PROGRAM = Path(sys.executable).parent / "tidings"
 READER = Path(__file__).parent / "foreign_reader.py"
 PUBLIC = ("behavioral-events", "engagement-events", "crm-events")
-OUTBOUND = ("email-sends", "sms-sends", "push-sends", "social-sends", "decisions")
+OUTBOUND = ("email-sends", "sms-sends", "push-sends", "social-sends", "decisions", "webhook-calls")
 WITHIN_S = 120.0
 
 Record = dict[str, Json]
@@ -100,7 +100,8 @@ def assert_same(found: list[Record], expected: list[Record]) -> None:
 
 
 def _identity(record: Record) -> tuple[Json, ...]:
-    return record["record"], record.get("send_id") or record.get("decision_id") or record.get("line")
+    names = ("send_id", "decision_id", "call_id", "line")
+    return record["record"], next((record[name] for name in names if record.get(name)), None)
 
 
 class Run:

@@ -89,7 +89,7 @@ def test_any_partitioner_gives_the_records_of_simulate(processes: Processes, tmp
     lines = list(read_lines(world.events))
     first = next(line.clock for line in lines if line.event is not None)
     documents = load_folder(world.definitions).documents
-    publish_catalogue(processes.connection, processes.prefix, documents, number=1, at=first)
+    publish_catalogue(processes.connection, processes.prefix, documents, number=1, at=first, answers_webhooks=True)
     records = [
         Published(
             topic=processes.prefix + ("behavioral-events" if line.event is None else TOPIC_OF[line.event.stream]),

@@ -40,6 +40,7 @@ def test_the_generated_world_is_worth_running(generated: tuple[World, list[Recor
     assert counts["send"] >= 8
     channels = Counter(record["channel"] for record in expected if record["record"] == "send")
     assert len(channels) >= 2
+    assert counts["webhook_call"] >= 3
     assert counts.keys() >= {"trigger_fired", "trigger_refused", "execution_started", "step_completed"}
     assert counts.keys() >= {"send_published", "send_suppressed", "execution_ended"}
 

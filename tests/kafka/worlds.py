@@ -34,6 +34,7 @@ def generated(folder: Path) -> World:
     documents = drawn(SEEDS[0], definitions())
     documents += [drawn(number, workflows(f"seed-{number}")) for number in SEEDS]
     documents.append(_on_every_channel())
+    documents.append(_asks())
     lines = heapq.merge(
         *(_in_order(number, drawn(number, histories(most_lines=50))) for number in SEEDS),
         key=lambda timed: timed[0],
@@ -51,6 +52,22 @@ def _on_every_channel() -> Document:
         "name": "Everywhere",
         "triggers": [{"type": "behavioral", "conditions": {"event_type": name}} for name in ("signup", "page_viewed")],
         "steps": [{"id": "all", "type": "message", "configuration": {"templates": templates, "timing": timing}}],
+        "settings": {"allow_multiple_executions": True},
+    }
+
+
+def _asks() -> Document:
+    """Return a workflow that asks another system, waits for its answer, and tells a third workflow."""
+    ask: Document = {"type": "trigger_webhook", "webhook_url": "https://crm.example/x", "await_response": True}
+    tell: Document = {"type": "send_event", "event_type": "cart_updated", "properties": {"total": "${total_spent}"}}
+    return {
+        "id": "asks",
+        "name": "Asks",
+        "triggers": [{"type": "behavioral", "conditions": {"event_type": "order_completed"}}],
+        "steps": [
+            {"id": "ask", "type": "action", "configuration": ask, "next_steps": ["tell"]},
+            {"id": "tell", "type": "action", "configuration": tell, "next_steps": []},
+        ],
         "settings": {"allow_multiple_executions": True},
     }
 

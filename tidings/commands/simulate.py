@@ -14,7 +14,7 @@ from tidings.commands.options import (
     read_until,
     record_file,
 )
-from tidings.event_file import DEFAULT_MAX_JUMP_DAYS, read_lines
+from tidings.event_file import DEFAULT_MAX_JUMP_DAYS, holds_answers, read_lines
 from tidings.simulation import simulate
 
 
@@ -26,7 +26,8 @@ def simulate_command(
     max_jump: MaxJumpOption = DEFAULT_MAX_JUMP_DAYS,
 ) -> None:
     """Show what a file of events leads to, at once and without Kafka."""
-    catalogue = compile_catalogue(load_valid_folder(definitions).definitions, number=1)
+    folder = load_valid_folder(definitions)
+    catalogue = compile_catalogue(folder.definitions, number=1, answers_webhooks=not holds_answers(events))
     end = read_until(until)
     with record_file(output, events) as file:
         lines = read_lines(events, max_jump * DAY_MS)

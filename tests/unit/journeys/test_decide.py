@@ -4,7 +4,7 @@ import pytest
 
 from journeys.decide import DUE, decide
 from schemas.customer import Customer
-from schemas.decisions import Decision, Effect, Send
+from schemas.decisions import Decision, Effect
 from schemas.events import Json
 from schemas.instants import DAY_MS, HOUR_MS, LATEST, MINUTE_MS, Millis
 from tests.journey import (
@@ -29,7 +29,7 @@ from tests.journey import (
 
 def kinds(effects: list[Effect]) -> list[str]:
     """Name the effects: the kind of a decision, or the step of a send."""
-    return [f"send {effect.step_id}" if isinstance(effect, Send) else effect.kind for effect in effects]
+    return [effect.kind if isinstance(effect, Decision) else f"send {effect.step_id}" for effect in effects]
 
 
 # What is dropped ------------------------------------------------------------------------------------------------

@@ -36,5 +36,58 @@ def test_each_mistake_has_its_path(configuration: dict[str, Json], path: str) ->
     assert [found for found, _, _ in problems(**configuration)] == [path]
 
 
+def hook(**rest: Json) -> list[str]:
+    return [path for path, _, _ in problems(type="trigger_webhook", **{"webhook_url": "https://crm.example", **rest})]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "",
+            "crm.example/x",
+            "ftp://crm.example",
+            "https://",
+            "https:///x",
+            "https://a b/",
+            "https://[x",
+            "https://a/\n",
+        ),
+        *(
+            "https://${plan}.example/x",
+            "https://${plan}@crm.example",
+            "https://crm.example:${plan}/",
+            "${attributes.url}",
+        ),
+    ],
+)
+def test_an_address_is_one_whose_host_nobody_else_chooses(url: str) -> None:
+    assert set(hook(webhook_url=url)) == {"steps[0].configuration.webhook_url"}
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:8080", "https://crm.example/${customer_id}/x?at=${now}", "https://[::1]:80/x#y"]
+)
+def test_values_may_stand_behind_the_host(url: str) -> None:
+    assert hook(webhook_url=url) == []
+
+
+@pytest.mark.parametrize(
+    ("rest", "path"),
+    [
+        ({"headers": {"X Y": "1"}}, "headers['X Y']"),
+        ({"headers": {"X-Y": "1\r\nX-Z: 2"}}, "headers.X-Y"),
+        ({"headers": {"X-Y": "${session.nothing}"}}, "headers.X-Y"),
+        ({"headers": {"X-Y": 1}}, "headers.X-Y"),
+        ({"payload": {"a": ["${execution.nothing}"]}}, "payload.a[0]"),
+        ({"payload": []}, "payload"),
+        ({"await_response": "yes"}, "await_response"),
+        ({"method": "GET"}, "method"),
+    ],
+)
+def test_mistakes_of_a_webhook_have_their_path(rest: dict[str, Json], path: str) -> None:
+    assert hook(**rest) == [f"steps[0].configuration.{path}"]
+
+
 def test_an_event_of_one_s_own_is_right() -> None:
     assert problems(type="send_event", event_type="tour_finished", properties={"at": "${now}", "n": 1}) == []

@@ -179,7 +179,6 @@ MISTAKES: Final[list[tuple[Json, str, str, str]]] = [
         "no known decision",
         "'score_based'",
     ),
-    (step("action", type="trigger_webhook"), "steps[0].configuration.type", "isn't built yet", "update_attributes"),
     (
         step("decision", type="split_test", variants=[{"name": "a", "weight": 0, "next_step": "s"}]),
         "steps[0].configuration.variants[0].weight",
