@@ -226,4 +226,7 @@ def _structured(name: str, scene: Scene) -> object | None:
         case "trigger":
             trigger = scene.trigger()
             return None if trigger is None else envelope_of(trigger)
+        case "execution":
+            last = scene.last_event()
+            return {} if last is None else {"last_event": envelope_of(last)}
     return None
