@@ -26,6 +26,8 @@ from schemas.log import (
     SEQUENCE,
     SOURCE,
     CatalogueMark,
+    Command,
+    Holds,
     decode_event,
     decode_mark,
     header,
@@ -48,6 +50,8 @@ class Position(Struct, kw_only=True):
     catalogue: int = 0
     activated_at: int = EARLIEST
     """The timestamp of the catalogue's mark."""
+    holds: Holds | None = None
+    """What commands hold back; None until there has been one."""
     sources: dict[str, str] = {}
     """By origin (topic id and partition), the last place seen there; both packed, as hex."""
 
@@ -90,7 +94,11 @@ class CustomerFold:
         """Load the catalogue in force, and those that marks among these records name."""
         if self._engine.catalogue is None and self._position is not None and self._position.catalogue:
             loaded = await self._load_catalogue(self._position.catalogue)
-            self._engine.catalogue = replace(loaded, activated_at=self._position.activated_at)
+            position = self._position
+            self._engine.catalogue = replace(loaded, activated_at=position.activated_at, holds=position.holds)
+            if position.holds is not None:
+                # A hold that ended brought forward deadlines of states that weren't stored again.
+                self._engine.index()
         for record in records:
             if record.key is None and record.value is not None:
                 mark = decode_mark(record.value)
@@ -101,7 +109,7 @@ class CustomerFold:
         self._upcoming[mark.number] = await self._load_catalogue(mark.number)
 
     def fold(self, records: Sequence[Record]) -> Iterator[Folded]:
-        """Fold the records; one part for all of them, but for the many timers of a final mark."""
+        """Fold the records; one part for all of them, but for the many timers that a mark may fire."""
         outputs: list[Output] = []
         for record in records:
             if record.key is not None:
@@ -110,9 +118,12 @@ class CustomerFold:
             mark = decode_mark(record.value or b"")
             if isinstance(mark, CatalogueMark):
                 self._switch(mark, record.timestamp)
-            else:
-                yield from self._end_time(record, outputs)
-                outputs = []
+                continue
+            found = self._engine.fire(record.timestamp)
+            if isinstance(mark, Command):
+                found = self._engine.obey(mark, record.timestamp)
+            yield from self._fold_many(found, record, outputs)
+            outputs = []
         yield self._folded(outputs, records[-1].offset + 1)
 
     def _fold_event(self, record: Record, outputs: list[Output]) -> None:
@@ -138,11 +149,11 @@ class CustomerFold:
         if current is None or mark.number > current.number:
             self._engine.switch(self._upcoming.pop(mark.number), at)
 
-    def _end_time(self, record: Record, outputs: list[Output]) -> Iterator[Folded]:
-        """Fire everything due up to the mark, in bounded parts; the position stays before the mark until then."""
-        for timers, outcome in enumerate(self._engine.fire(record.timestamp), start=1):
+    def _fold_many(self, outcomes: Iterator[Outcome], record: Record, outputs: list[Output]) -> Iterator[Folded]:
+        """Fold what a mark leads to, in bounded parts; the position stays before the mark until all is done."""
+        for count, outcome in enumerate(outcomes, start=1):
             outputs += self._outputs(outcome, None)
-            if timers % TIMERS_AT_ONCE == 0:
+            if count % TIMERS_AT_ONCE == 0:
                 yield self._folded(outputs, record.offset)
                 outputs = []
         yield self._folded(outputs, record.offset + 1)
@@ -176,6 +187,7 @@ class CustomerFold:
             next_offset=self._next_offset,
             catalogue=number,
             activated_at=EARLIEST if catalogue is None else catalogue.activated_at,
+            holds=None if catalogue is None else catalogue.holds,
             sources={origin.hex(): source[ORIGIN_BYTES:].hex() for origin, source in self._sources.items()},
         )
         position = (POSITION_KEY, msgspec.json.encode(self._position))

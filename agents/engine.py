@@ -10,11 +10,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from journeys.catalogue import Catalogue
+from journeys.commands import applied, is_named
 from journeys.decide import DUE, deadline, decide
 from schemas.customer import Customer
 from schemas.decisions import Effect
 from schemas.events import Event
 from schemas.instants import EARLIEST, Millis
+from schemas.log import Command, Holds
 from tables.customers import CustomersTable
 
 
@@ -36,11 +38,46 @@ class Engine:
 
     def switch(self, catalogue: Catalogue, at: Millis = EARLIEST) -> None:
         """Put another catalogue in force as of an instant; what is due when may change for every customer."""
-        self.catalogue = catalogue = replace(catalogue, activated_at=at)
+        holds = None if self.catalogue is None else self.catalogue.holds
+        self.catalogue = replace(catalogue, activated_at=at, holds=holds)
+        self.index()
+
+    def index(self) -> None:
+        """Look up anew when every customer is due."""
+        catalogue = self._in_force()
         for key in list(self.table.keys()):
             customer = self.table.get(key)
             if customer is not None:
                 self.table.due.set(key, deadline(customer, catalogue))
+
+    def obey(self, command: Command, at: Millis) -> Iterator[Outcome]:
+        """Fold a command that stands in the log with the timestamp `at`; everybody's due timers go first.
+
+        Doing the same again from any point, as after a crash, goes on where it was.
+        """
+        yield from self.fire(at)
+        if command.customer_key is not None:
+            yield from self._order([command.customer_key.encode()], command, at)
+        elif command.action == "cancel":
+            yield from self._order(sorted(self.table.keys()), command, at)
+        else:
+            catalogue = self._in_force()
+            self.catalogue = replace(catalogue, holds=applied(catalogue.holds or Holds(), command, at))
+            self.index()
+            yield from self.fire(at)
+
+    def _order(self, keys: list[bytes], command: Command, at: Millis) -> Iterator[Outcome]:
+        """Let a command reach those of the customers who have an execution that it names."""
+        catalogue, table = self._in_force(), self.table
+        for key in keys:
+            customer = table.get(key)
+            if customer is None or not any(is_named(execution, command) for execution in customer.executions):
+                continue
+            now = max(at, customer.now)
+            effects = decide(customer, command, catalogue, now)
+            table.touch(key, deadline(customer, catalogue))
+            if effects:
+                yield Outcome(customer.customer_id, now, effects, by_event=True)
 
     def take(self, key: bytes, event: Event, at: Millis) -> list[Outcome]:
         """Fold an event that stands in the log with the timestamp `at`; her own due timers go first."""

@@ -21,6 +21,7 @@ from journeys.changes import AwaitedChange, compile_change
 from journeys.channels import spacings
 from journeys.conditions import Clause, Clauses, Test, compile_condition, compile_equals, compile_where
 from journeys.emitting import Emit, compile_event
+from journeys.overdue import OverdueRule
 from journeys.scene import Scene
 from journeys.scoring import weights
 from journeys.sequences import Sequence, compile_sequence
@@ -35,6 +36,7 @@ from schemas.definitions import (
     ActionStep,
     AttributeChange,
     Category,
+    ChannelConfiguration,
     ChannelStep,
     DecisionStep,
     Definitions,
@@ -63,6 +65,7 @@ from schemas.definitions import (
 )
 from schemas.events import Json
 from schemas.instants import DAY_MS, EARLIEST, HOUR_MS, MINUTE_MS, Millis, span
+from schemas.log import Holds
 
 RULES_VERSION: Final = 3
 """Raised by a change of the rules that alters a recorded history."""
@@ -132,6 +135,8 @@ class CompiledStep(Struct, frozen=True, kw_only=True):
     timing: CompiledTiming | None = None
     content: Content | None = None
     category: Category = "marketing"
+    overdue: OverdueRule | None = None
+    """Of a step that sends: what becomes of a message that couldn't go out when it was due."""
     parts: Mapping[Channel, "CompiledStep"] = {}
     """Of a `message` step: the same step as it stands on each channel, with that channel's content."""
     strategy: Strategy = "all"
@@ -194,6 +199,8 @@ class Catalogue(Struct, kw_only=True, frozen=True):
     unnamed: Plan = Plan()
     """What an event of a type can do that `plans` doesn't name."""
     predecessors: Mapping[int, "Catalogue"] = {}
+    holds: Holds | None = None
+    """What commands hold back; None until there has been one."""
 
     def workflow(self, workflow_id: str, version: int) -> CompiledWorkflow | None:
         """Return a workflow as it was in the version that an execution began with; None if that is not known."""
@@ -411,6 +418,7 @@ def _compile_step(
                 guard=compile_where(message.guard, clauses),
                 timing=compile_timing(message.timing),
                 category=message.category or workflow.settings.category,
+                overdue=_overdue_rule(message),
                 content=compile_content(definitions.templates[message.template_id], clauses),
             )
         case MessageStep(configuration=message):
@@ -437,12 +445,17 @@ def _compile_message(
     """Compile a `message` step and its parts; it isn't optimized unless that is asked for."""
     category = message.category or category
     timing = compile_timing(replace(message.timing, optimize=message.timing.optimize is True))
-    whole = replace(plain, guard=compile_where(message.guard, clauses), timing=timing, category=category)
+    guard, overdue = compile_where(message.guard, clauses), _overdue_rule(message)
+    whole = replace(plain, guard=guard, timing=timing, category=category, overdue=overdue)
     parts = {
         channel: replace(whole, content=compile_content(definitions.templates[name], clauses))
         for channel, name in message.templates.items()
     }
     return replace(whole, parts=parts, strategy=message.strategy)
+
+
+def _overdue_rule(message: ChannelConfiguration | MessageConfiguration) -> OverdueRule:
+    return OverdueRule(on_overdue=message.on_overdue, grace_ms=span(message.grace_hours * HOUR_MS))
 
 
 def _compile_suppression(rule: Suppression, clauses: Clauses) -> CompiledSuppression:

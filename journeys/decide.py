@@ -24,6 +24,7 @@ from journeys.absences import AwaitedAbsence
 from journeys.addresses import take_verification
 from journeys.catalogue import Catalogue, CompiledTrigger, Plan, timer_rank
 from journeys.changes import AwaitedChange, Change, membership_change
+from journeys.commands import held_deadline, is_due, is_named
 from journeys.conditions import remember
 from journeys.executions import end, resume, start, take_event, workflow_of
 from journeys.frequency import count_raises, forget, is_full
@@ -41,6 +42,7 @@ from schemas.decisions import Effect
 from schemas.events import CRM_TYPES, WEBHOOK_ANSWERED, Event, Json
 from schemas.identity import event_hash
 from schemas.instants import DAY_MS, MINUTE_MS, Millis, as_text, format_instant
+from schemas.log import Command
 
 Awaited = tuple[CompiledTrigger, Change]
 """A trigger, and the change that it waited for."""
@@ -60,17 +62,20 @@ _NO_RISES: Final[Mapping[str, Rise]] = {}
 _NO_CHANGES: Final[Mapping[str, Awaited]] = {}
 
 
-def decide(customer: Customer, entry: Event | Due, catalogue: Catalogue, now: Millis) -> list[Effect]:
+def decide(customer: Customer, entry: Event | Due | Command, catalogue: Catalogue, now: Millis) -> list[Effect]:
     """Fold one input into the customer and return what was decided, in order.
 
     Args:
         customer: the state; changed in place.
-        entry: an event of this customer (its `occurred_at` may be clamped in place), or `DUE`.
+        entry: an event of this customer (its `occurred_at` may be clamped in place), `DUE`, or a command that
+            concerns her executions.
         catalogue: the catalogue in force.
         now: the decision time, never before the customer's previous one.
     """
     if isinstance(entry, Event):
         return _decide_event(customer, entry, catalogue, now)
+    if isinstance(entry, Command):
+        return _decide_command(customer, entry, catalogue, now)
     due_at = deadline(customer, catalogue)
     if due_at is None or due_at > now:
         return []
@@ -80,8 +85,12 @@ def decide(customer: Customer, entry: Event | Due, catalogue: Catalogue, now: Mi
 def deadline(customer: Customer, catalogue: Catalogue) -> Millis | None:
     """Return the next instant at which the customer needs to be looked at without an event."""
     soonest = NO_DEADLINE
+    holds = catalogue.holds
     for execution in customer.executions:
         soonest = min(soonest, execution.expires_at)
+        if holds is not None or execution.paused_at is not None:
+            soonest = min(soonest, held_deadline(execution, holds, customer.now))
+            continue
         for visit in execution.branches:
             if visit.due_at is not None and visit.due_at < soonest:
                 soonest = visit.due_at
@@ -470,9 +479,7 @@ def _decide_due(customer: Customer, catalogue: Catalogue, now: Millis) -> list[E
     for execution in sorted(customer.executions, key=lambda execution: _timer_rank(turn, execution)):
         if execution.expires_at <= now:
             end(turn, execution, "expired")
-    for execution, visit in _due_branches(turn):
-        if execution in customer.executions and visit in execution.branches:
-            resume(turn, execution, visit)
+    _resume_due(turn)
     for trigger, absence in _due_triggers(turn):
         if absence is None:
             _answer_silence(turn, trigger)
@@ -480,6 +487,39 @@ def _decide_due(customer: Customer, catalogue: Catalogue, now: Millis) -> list[E
             _answer_absence(turn, trigger, absence)
     _fire_changes(turn)
     return turn.effects if turn.emitted is None else _apply_emitted(turn)
+
+
+def _resume_due(turn: Turn) -> None:
+    for execution, visit in _due_branches(turn):
+        if execution in turn.customer.executions and visit in execution.branches:
+            resume(turn, execution, visit)
+
+
+def _decide_command(customer: Customer, command: Command, catalogue: Catalogue, now: Millis) -> list[Effect]:
+    """Pause, resume or cancel the executions that a command names; what is due when they are resumed goes in order."""
+    customer.now = now
+    scene = Scene(customer=customer, now=now, half_life_ms=catalogue.half_life_ms)
+    turn = Turn(customer=customer, catalogue=catalogue, now=now, cause=command.command_id, scene=scene)
+    for execution in list(customer.executions):
+        if is_named(execution, command):
+            _obey(turn, execution, command)
+    if turn.is_release:
+        _resume_due(turn)
+    return turn.effects if turn.emitted is None else _apply_emitted(turn)
+
+
+def _obey(turn: Turn, execution: Execution, command: Command) -> None:
+    match command.action:
+        case "pause" if execution.paused_at is None:
+            execution.paused_at = turn.now
+            turn.record("execution_paused", execution=execution, detail={"command_id": command.command_id})
+        case "resume" if execution.paused_at is not None:
+            detail: dict[str, Json] = {"command_id": command.command_id, "paused_at": as_text(execution.paused_at)}
+            execution.paused_at = None
+            turn.is_release = True
+            turn.record("execution_resumed", execution=execution, detail=detail)
+        case "cancel":
+            end(turn, execution, "cancelled", {"command_id": command.command_id})
 
 
 def _due_triggers(turn: Turn) -> list[tuple[CompiledTrigger, Absence | None]]:
@@ -501,14 +541,14 @@ def _due_triggers(turn: Turn) -> list[tuple[CompiledTrigger, Absence | None]]:
 
 
 def _due_branches(turn: Turn) -> Iterator[tuple[Execution, Visit]]:
-    """Order what is due: sends before waits, then by the workflow's priority, start, id and step order."""
-    due = []
+    """Order what is due: by its instant, sends before waits, the workflow's priority, start, id and step order."""
+    due, holds = [], turn.catalogue.holds
     for execution in turn.customer.executions:
         workflow = workflow_of(turn, execution)
         for visit in execution.branches:
-            if visit.due_at is not None and visit.due_at <= turn.now:
+            if is_due(execution, visit, holds, turn.now):
                 step = workflow.steps[visit.step_id]
-                rank = (step.timing is None, *_timer_rank(turn, execution), step.order, visit.visit)
+                rank = (visit.due_at or 0, step.timing is None, *_timer_rank(turn, execution), step.order, visit.visit)
                 due.append((rank, execution, visit))
     due.sort(key=lambda entry: entry[0])
     for _, execution, visit in due:

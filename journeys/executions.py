@@ -16,9 +16,11 @@ from journeys.best_hours import DEFAULT_BEST_HOURS
 from journeys.caps import Full
 from journeys.catalogue import CompiledStep, CompiledSuppression, CompiledTrigger, CompiledWorkflow
 from journeys.channels import channel_order
+from journeys.commands import is_channel_held, is_held
 from journeys.emitting import VISITOR, Emit
 from journeys.keeping import keep_after_action
 from journeys.messages import Remaining, enough, free_from, remaining, told
+from journeys.overdue import treatment
 from journeys.scene import Scene
 from journeys.sending import (
     WAITS_FOR_DATA,
@@ -33,13 +35,14 @@ from journeys.timing import CompiledTiming, customer_zone, next_send_time, wait_
 from journeys.turn import Turn
 from journeys.webhooks import Webhook, answer_at_once, call_id_of, is_answer_to, status_of
 from schemas.customer import MAX_STEP_HISTORY, ChannelResult, Ended, Execution, StepEntry, Visit
-from schemas.decisions import Send
+from schemas.decisions import Channel, Send
 from schemas.definitions import (
     ActionStep,
     ChannelStep,
     DecisionStep,
     Exit,
     MessageStep,
+    OnOverdue,
     SplitTest,
     UntilEvent,
     WaitStep,
@@ -49,6 +52,7 @@ from schemas.identity import emitted_event_id, execution_id
 from schemas.instants import HOUR_MS, Millis, as_text, later, span
 
 WAITING_FOR_DATA: Final = "data_grace"
+PAUSED: Final = "paused"
 MAX_ENTRIES_PER_INSTANT: Final = 1_000
 """A step entered this often within one instant is a loop without time in it."""
 
@@ -87,6 +91,9 @@ def start(turn: Turn, trigger: CompiledTrigger, trigger_event: bytes) -> None:
 def walk(turn: Turn, execution: Execution, workflow: CompiledWorkflow, following: tuple[str, ...]) -> None:
     """Enter steps, and those that follow at once, breadth first; end the execution when no branch is left."""
     _look_from(turn, execution, workflow)
+    if is_held(execution, turn.catalogue.holds):
+        execution.branches += [_parked(turn, step_id) for step_id in following]
+        following = ()
     waiting = deque(following)
     while waiting:
         step = workflow.steps[waiting.popleft()]
@@ -104,6 +111,11 @@ def walk(turn: Turn, execution: Execution, workflow: CompiledWorkflow, following
             waiting.extend(following_now)
     if not execution.branches:
         end(turn, execution, "completed")
+
+
+def _parked(turn: Turn, step_id: str) -> Visit:
+    due_at = turn.now if turn.overdue_since is None else turn.overdue_since
+    return Visit(step_id=step_id, visit=0, entered_at=turn.now, due_at=due_at, parked=True)
 
 
 def _entered_too_often(turn: Turn, execution: Execution, step: CompiledStep) -> bool:
@@ -230,6 +242,8 @@ def _time_out(turn: Turn, place: Place) -> tuple[str, ...]:
 def _schedule(turn: Turn, place: Place) -> tuple[str, ...] | None:
     """Send now if the timing allows it, else at the first instant at which it does."""
     timing = timing_of(place)
+    if turn.overdue_since is not None and not timing.delay_ms and (overdue := _give_up_overdue(turn, place)):
+        return overdue.following
     place.visit.expires_at = later(turn.now, timing.expires_after_ms)
     if place.step.parts:
         return _coordinate(turn, place, turn.now + timing.delay_ms)
@@ -264,6 +278,10 @@ def _put_off(
 
 def _send(turn: Turn, place: Place) -> tuple[str, ...] | None:
     """Look at everything at the moment of sending: send, put off or suppress; missing data is waited for a while."""
+    content = place.step.content
+    if content is not None and is_channel_held(content.channel, turn.catalogue.holds):
+        _hold_channel(turn, place, content.channel)
+        return None
     rule = _holding_rule(turn, place)
     if rule is not None:
         held: dict[str, Json] = {"rule_id": rule.id, "alternatives": list(rule.alternatives)}
@@ -344,6 +362,11 @@ def resume(turn: Turn, execution: Execution, visit: Visit) -> None:
     """Go on with a branch whose instant has come: a message to send, a wait that is over."""
     place = _leave(turn, execution, visit)
     step = place.step
+    turn.overdue_since = visit.due_at if visit.due_at is not None and visit.due_at < turn.now else None
+    if visit.parked:
+        walk(turn, execution, place.workflow, (step.id,))
+        turn.overdue_since = None
+        return
     if step.timing is not None:
         following = _send_when_due(turn, place)
     elif step.wait is not None:
@@ -354,15 +377,69 @@ def resume(turn: Turn, execution: Execution, visit: Visit) -> None:
     else:
         following = _time_out(turn, place)
     _go_on(turn, place, following)
+    turn.overdue_since = None
 
 
 def _send_when_due(turn: Turn, place: Place) -> tuple[str, ...] | None:
     expires_at = place.visit.expires_at
     if expires_at is not None and turn.now >= expires_at:
         return _suppress(turn, place, Refusal(reason="expired"))
+    place.visit.held_on = None
+    if turn.overdue_since is not None:
+        if (overdue := _give_up_overdue(turn, place)) is not None:
+            return overdue.following
+        if _overdue_treatment(turn, place) == "reschedule":
+            turn.overdue_since = None
+            return _schedule(turn, place)
     if place.step.parts:
         return _coordinate(turn, place, turn.now, is_due=True)
     return _send(turn, place)
+
+
+# Messages that are overdue --------------------------------------------------------------------------------------
+
+
+class _Given(Struct, frozen=True):
+    """That a message was given up, and what follows."""
+
+    following: tuple[str, ...] | None
+
+
+def _overdue_treatment(turn: Turn, place: Place) -> OnOverdue:
+    rule, due_at = place.step.overdue, turn.overdue_since
+    assert rule is not None  # noqa: S101 -- only steps that send come here, and they are compiled with a rule
+    return "send" if due_at is None else treatment(rule, due_at, turn.now)
+
+
+def _give_up_overdue(turn: Turn, place: Place) -> _Given | None:
+    """Skip a message that is overdue, or end the execution, where its step asks for that; None where it doesn't."""
+    detail: dict[str, Json] = {"due_at": as_text(turn.overdue_since)}
+    match _overdue_treatment(turn, place):
+        case "skip":
+            reason = PAUSED if _was_held(turn) else "overdue"
+            return _Given(_suppress(turn, place, Refusal(reason=reason, detail=detail)))
+        case "exit":
+            _complete(turn, place, "overdue", (), detail)
+            end(turn, place.execution, "exit")
+            return _Given(None)
+        case "send" | "reschedule":
+            return None
+
+
+def _was_held(turn: Turn) -> bool:
+    """Tell whether what is overdue was held by a command, and not by an outage."""
+    holds, due_at = turn.catalogue.holds, turn.overdue_since
+    return turn.is_release or (holds is not None and due_at is not None and due_at < holds.released_at)
+
+
+def _hold_channel(turn: Turn, place: Place, channel: Channel) -> None:
+    """Let a message wait until its channel is released; it is due from now on."""
+    visit = place.visit
+    visit.due_at = turn.now if turn.overdue_since is None else turn.overdue_since
+    visit.held_on, visit.deferred = channel, PAUSED
+    turn.record(
+        "send_deferred", reason=PAUSED, execution=place.execution, step_id=place.step.id, detail={"channel": channel}
+    )
 
 
 # Messages on several channels -----------------------------------------------------------------------------------
@@ -446,6 +523,8 @@ def _channel_of(place: Place) -> dict[str, Json]:
 
 def take_event(turn: Turn, execution: Execution, visit: Visit, event: Event, encoded: bytes) -> None:
     """Let an event move a waiting branch: `until_event` ends with it, a message that lacked data looks again."""
+    if visit.parked or (visit.deferred == WAITING_FOR_DATA and is_held(execution, turn.catalogue.holds)):
+        return
     if visit.deferred == WAITING_FOR_DATA:
         place = _leave(turn, execution, visit)
         _go_on(turn, place, _send_when_due(turn, place))

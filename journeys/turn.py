@@ -42,6 +42,10 @@ class Turn(Struct, kw_only=True, eq=False):
     emissions: int = 0
     changes: list[Change] = []
     """What changed about the customer that triggers can wait for, until they have been looked at."""
+    overdue_since: Millis | None = None
+    """While a branch moves that couldn't when it was due: its instant."""
+    is_release: bool = False
+    """Whether an execution has just been resumed, and what is overdue was held by its pause."""
     state_hash: str | None = None
     at: str = ""
     """`now` as text, once it is needed."""

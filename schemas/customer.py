@@ -60,6 +60,10 @@ class Visit(Values, omit_defaults=True, gc=False):
     """Why a message waits: `timing`, `quiet_hours`, `frequency_cap`, `data_grace`."""
     channels: list[ChannelResult] = field(default_factory=list)
     """Of a `message` step, the channels that have had their turn, in order."""
+    held_on: Channel | None = None
+    """The channel that was paused when the message would have gone out."""
+    parked: bool = False
+    """Whether the branch stands before the step, because the execution was held when it came there."""
 
 
 class StepEntry(Values, array_like=True, gc=False):
@@ -92,6 +96,8 @@ class Execution(Values, omit_defaults=True, gc=False):
     """The variant taken at each split, by step."""
     responses: dict[str, int] = field(default_factory=dict)
     """The status with which the webhook of each step was answered."""
+    paused_at: Millis | None = None
+    """Since when a command holds it."""
 
 
 class Ended(Values, omit_defaults=True, gc=False):

@@ -21,6 +21,8 @@ Kind = Literal[
     "send_suppressed",
     "experiment_assigned",
     "prediction",
+    "execution_paused",
+    "execution_resumed",
     "execution_ended",
     "conversion",
     "profile_changed",

@@ -228,6 +228,10 @@ class Timing(Definition, frozen=True, kw_only=True):
     expires_after_hours: Positive = 168
 
 
+OnOverdue = Literal["send", "skip", "reschedule", "exit"]
+"""What becomes of a message that fell due during a pause or an outage."""
+
+
 class ChannelConfiguration(Definition, frozen=True, kw_only=True):
     """One message from a template of the step's channel."""
 
@@ -236,6 +240,9 @@ class ChannelConfiguration(Definition, frozen=True, kw_only=True):
     timing: Timing = Timing()
     category: Category | None = None
     guard: Condition | None = None
+    on_overdue: OnOverdue = "send"
+    grace_hours: NotNegative = 24
+    """How late `send` still sends; later, it skips."""
 
 
 class EmailConfiguration(ChannelConfiguration, frozen=True, kw_only=True):
@@ -273,6 +280,8 @@ class MessageConfiguration(Definition, frozen=True, kw_only=True):
     category: Category | None = None
     guard: Condition | None = None
     strategy: Strategy = "all"
+    on_overdue: OnOverdue = "send"
+    grace_hours: NotNegative = 24
 
 
 class FixedTime(Definition, frozen=True, kw_only=True, tag_field="type", tag="fixed_time"):

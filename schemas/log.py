@@ -1,7 +1,8 @@
 """The customer log: which records it holds besides events, and what its headers mean.
 
 An event has a key (`c:` customer or `a:` visitor) and the JSON of `schemas.events.Event` as its value. A record
-without a key concerns the whole partition: a catalogue mark, or the final mark that ends a log with its own clock.
+without a key concerns the whole partition: a catalogue mark, a command, or the final mark that ends a log with its own
+clock.
 
 Headers, all optional but `source`: `source` 28 bytes, where the record came from; `sequence` 8 bytes, the line of a
 file; `appended` 8 bytes, the ingest's clock at the append, epoch milliseconds. All numbers are big-endian.
@@ -14,7 +15,9 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
+from schemas.decisions import Channel
 from schemas.events import Event
+from schemas.instants import Millis
 
 Headers = Sequence[tuple[str, bytes]]
 """As aiokafka hands them over."""
@@ -66,7 +69,33 @@ class FinalMark(Struct, frozen=True, kw_only=True, tag_field="mark", tag="final"
     """Time ends here: everything due up to the record's timestamp fires, and nothing follows."""
 
 
-Mark = CatalogueMark | FinalMark
+class Command(Struct, frozen=True, kw_only=True, tag_field="mark", tag="command"):
+    """What an operator asks for: to pause, resume or cancel.
+
+    It concerns one execution (`customer_key` and `execution_id`), every execution of a workflow, what goes out on a
+    channel, or, with none of these, everything. Everything and a channel can't be cancelled.
+    """
+
+    command_id: str
+    action: Literal["pause", "resume", "cancel"]
+    customer_key: str | None = None
+    """The key of the customer in the log, such as `c:ada`."""
+    execution_id: str | None = None
+    workflow_id: str | None = None
+    channel: Channel | None = None
+
+
+class Holds(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What commands hold back for everybody."""
+
+    everything: bool = False
+    workflows: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    released_at: Millis = -(2**62)
+    """When the latest hold ended."""
+
+
+Mark = CatalogueMark | FinalMark | Command
 Clock = Literal["wall", "log"]
 
 _encoder: Final = msgspec.json.Encoder()

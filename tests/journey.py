@@ -13,7 +13,7 @@ through `agents.engine.Engine`, so timers that are due fire first: everybody's b
 # ruff: noqa: A002 (events have a type and workflows an id)
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -22,9 +22,10 @@ from journeys.catalogue import Catalogue, compile_catalogue
 from journeys.decide import deadline
 from journeys.validation import definitions_from_documents
 from schemas.customer import Customer
-from schemas.decisions import Decision, Effect, Kind, Send, WebhookCall
+from schemas.decisions import Channel, Decision, Effect, Kind, Send, WebhookCall
 from schemas.events import Event, Json, check_envelope, customer_key, read_envelope, stream_of
 from schemas.instants import Millis, format_instant
+from schemas.log import Command
 from tables.customers import CustomersTable
 
 START: Final[Millis] = 1_767_258_000_000
@@ -267,6 +268,23 @@ class Journey:
         """Let time come to an instant: whatever is due at it still happens."""
         new = [effect for outcome in self.engine.fire(START + to) for effect in outcome.effects]
         self.clock = START + to
+        self.effects += new
+        return new
+
+    def command(self, action: Literal["pause", "resume", "cancel"], at: Millis, **scope: str) -> list[Effect]:
+        """Let a command come: of one execution (with its `customer`), a workflow, a channel, or of everything."""
+        self._ids += 1
+        customer = scope.pop("customer", None)
+        order = Command(
+            command_id=f"command{self._ids}",
+            action=action,
+            customer_key=None if customer is None else f"c:{customer}",
+            execution_id=scope.get("execution_id"),
+            workflow_id=scope.get("workflow_id"),
+            channel=msgspec.convert(scope.get("channel"), Channel | None),
+        )
+        new = [effect for outcome in self.engine.obey(order, START + at) for effect in outcome.effects]
+        self.clock = max(self.clock, START + at)
         self.effects += new
         return new
 

@@ -300,6 +300,8 @@ def _sending(draw: st.DrawFn, kind: str) -> Document:
         "timing": draw(_timings()),
     }
     email |= draw(_sometimes("guard", conditions(), 5))
+    email |= draw(_sometimes("on_overdue", st.sampled_from(("skip", "reschedule", "exit")), 2))
+    email |= draw(_sometimes("grace_hours", st.sampled_from((0, 1, 6)), 4))
     email |= draw(_sometimes("category", st.just("transactional"), 5))
     return {"type": "email", "configuration": email}
 
@@ -311,6 +313,7 @@ def _messages(draw: st.DrawFn) -> Document:
     configuration: Document = {"templates": dict(sorted(templates.items())), "timing": draw(_timings())}
     configuration |= draw(_sometimes("strategy", st.sampled_from(("first_available", "until_engaged")), 2))
     configuration |= draw(_sometimes("guard", conditions(), 6))
+    configuration |= draw(_sometimes("on_overdue", st.sampled_from(("skip", "reschedule", "exit")), 2))
     configuration |= draw(_sometimes("category", st.just("transactional"), 5))
     return configuration
 
