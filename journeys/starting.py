@@ -5,6 +5,7 @@ from journeys.turn import Turn
 from schemas.customer import Ended
 from schemas.definitions import WorkflowSettings
 from schemas.events import Json
+from schemas.identity import execution_id
 from schemas.instants import HOUR_MS, Millis, as_text, later, span, utc_day
 
 
@@ -25,6 +26,8 @@ def refusal(turn: Turn, trigger: CompiledTrigger, caused_at: Millis | None) -> t
     workflow_id, settings = trigger.workflow.id, trigger.workflow.definition.settings
     if workflow_id in turn.started:
         return "already_active", {"started_by": "the same event"}
+    if (started := _started_by_this(turn, trigger)) is not None:
+        return "already_active", {"execution_id": started, "started_by": "the same event"}
     if not settings.allow_multiple_executions:
         for execution in customer.executions:
             if execution.workflow_id == workflow_id:
@@ -35,6 +38,16 @@ def refusal(turn: Turn, trigger: CompiledTrigger, caused_at: Millis | None) -> t
     if len(customer.executions) >= catalogue.settings.max_concurrent_executions:
         return "max_concurrent_executions", {"active": len(customer.executions)}
     return None
+
+
+def _started_by_this(turn: Turn, trigger: CompiledTrigger) -> str | None:
+    """Return the execution that this very event has started before: it came again after its id was forgotten."""
+    customer, workflow_id = turn.customer, trigger.workflow.id
+    identity = execution_id(customer.customer_id, workflow_id, trigger.trigger_id, turn.cause)
+    ended = customer.ended.get(workflow_id)
+    is_known = ended is not None and ended.execution_id == identity
+    is_known = is_known or any(execution.execution_id == identity for execution in customer.executions)
+    return identity if is_known else None
 
 
 def _blocks_re_entry(ended: Ended, settings: WorkflowSettings, now: Millis) -> dict[str, Json] | None:

@@ -183,16 +183,27 @@ def _near(value: Json) -> list[Json]:
 
 @st.composite
 def _histories(draw: st.DrawFn, words: Vocabulary) -> list[Record]:
-    """Draw up to `MOST_EVENTS` events of a few customers, in the order of arrival, some of them repeated or late."""
+    """Draw up to `MOST_EVENTS` events of a few customers, in the order of arrival, some of them late or repeated.
+
+    A producer repeats within a day: what it sends again later has an id that is known no more (SPEC keeps them 24 h).
+    """
     at = parse_instant(DEFAULT_START)
     history: list[Record] = []
+    arrived: list[Millis] = []
     for number in range(draw(st.integers(0, MOST_EVENTS))):
         at += draw(st.sampled_from(words.steps))
         history.append(_event(draw, words, number, at))
+        arrived.append(at)
         # The least likely is the largest: what is shrunk to 0 repeats nothing.
         if draw(st.integers(0, 9)) == 9:  # noqa: PLR2004
-            history.append(history[draw(st.integers(0, number))] | {"received_at": at})
+            earlier = draw(st.integers(0, number))
+            if at - arrived[earlier] < DAY_MS:
+                history.append(_copy(history, f"event-{earlier}") | {"received_at": at})
     return history
+
+
+def _copy(history: list[Record], event_id: str) -> Record:
+    return next(event for event in history if event["event_id"] == event_id)
 
 
 def _event(draw: st.DrawFn, words: Vocabulary, number: int, at: Millis) -> Record:
@@ -219,7 +230,10 @@ def _known_properties(draw: st.DrawFn, words: Vocabulary, event_type: str) -> di
     if event_type == "customer_updated":
         zone = draw(st.sampled_from(("UTC", "America/New_York", "Asia/Kolkata")))
         addresses: dict[str, Json] = {"email": "ada@shop.example", "phone": "+15550001", "push_token": "token"}
-        return {**addresses, "attributes": _values(draw, words.attributes), "preferences": {"timezone": zone}}
+        preferences: dict[str, Json] = {"timezone": zone}
+        if draw(st.booleans()):
+            preferences["quiet_hours"] = {"start": draw(st.sampled_from(("20:00", "07:30"))), "end": "09:00"}
+        return {**addresses, "attributes": _values(draw, words.attributes), "preferences": preferences}
     return {"email": "ada@shop.example"}
 
 

@@ -3,16 +3,18 @@
 Each law looks at what went in and what came out, with none of the code that decided it.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
 
 from schemas.definitions import Definitions
 from schemas.events import MESSAGE_CHANNELS, Event, Json, customer_key
-from schemas.instants import Millis, parse_instant
+from schemas.instants import HOUR_MS, Millis, parse_instant
 from tidings.checking import Record, longest_execution_ms
 from tidings.event_file import Line
 
@@ -33,6 +35,8 @@ class World(Struct, frozen=True, kw_only=True):
         """Return the decisions of a kind, in order."""
         return [record for record in self.records if record["record"] == "decision" and record["kind"] == kind]
 
+
+_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 Law = Callable[[World], Iterator[str]]
 
@@ -120,6 +124,81 @@ class _Refusals:
         return None
 
 
+def never_over_a_cap(world: World) -> Iterator[str]:
+    """In no window of a cap do more marketing messages go out than it allows."""
+    marketing = [send for send in world.sends() if send["category"] == "marketing"]
+    for cap in world.definitions.settings.frequency_caps:
+        if cap.category == "transactional":
+            continue
+        window_ms = round(cap.per_hours * HOUR_MS)
+        sent: dict[tuple[str, str], list[Millis]] = defaultdict(list)
+        for send in marketing:
+            if cap.channel in (None, send["channel"]):
+                of_workflow = str(send["workflow_id"]) if cap.scope == "workflow" else ""
+                instants, at = sent[str(send["customer_id"]), of_workflow], _at(send, "send_at")
+                instants.append(at)
+                within = sum(1 for instant in instants if at - instant < window_ms)
+                if within > cap.max:
+                    yield f"{_message(send)} as number {within} within {cap.per_hours:g} hours, where {cap.max} may go"
+
+
+def never_in_quiet_hours(world: World) -> Iterator[str]:
+    """No marketing message goes out in quiet hours: the settings', or the customer's own."""
+    preferences = _Preferences()
+    lines = [line for line in world.lines if line.event is not None]
+    place = 0
+    for send in world.sends():
+        at = _at(send, "send_at")
+        while place < len(lines) and lines[place].clock < at:
+            event = lines[place].event
+            if event is not None:
+                preferences.take(event)
+            place += 1
+        if send["category"] != "marketing" or any(line.clock == at for line in lines):
+            continue
+        workflow = world.definitions.workflows[str(send["workflow_id"])]
+        usual = workflow.settings.timezone or world.definitions.settings.default_timezone
+        customer = str(send["customer_id"])
+        zone = preferences.of(customer, "timezone") or usual
+        quiet = preferences.of(customer, "quiet_hours") or msgspec.to_builtins(world.definitions.settings.quiet_hours)
+        if isinstance(quiet, dict) and _is_quiet(at, str(zone), quiet, str(send["channel"])):
+            yield f"{_message(send)}, in quiet hours of {zone}: {quiet['start']} to {quiet['end']}"
+
+
+class _Preferences:
+    """What customers prefer, as the events so far say; of two the later one."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], tuple[Millis, Json]] = {}
+
+    def take(self, event: Event) -> None:
+        properties: dict[str, Json] = msgspec.json.decode(event.properties)
+        given = properties.get("preferences")
+        if event.type != "customer_updated" or not isinstance(given, dict):
+            return
+        customer = customer_key(event).decode().removeprefix("c:")
+        for name, value in given.items():
+            if event.occurred_at >= self._known.get((customer, name), (event.occurred_at, None))[0]:
+                self._known[customer, name] = (event.occurred_at, value)
+
+    def of(self, customer: str, name: str) -> Json:
+        return self._known.get((customer, name), (0, None))[1]
+
+
+def _is_quiet(at: Millis, zone: str, quiet: dict[str, Json], channel: str) -> bool:
+    """Tell whether a local minute lies in a window that began on one of its days, today or yesterday."""
+    channels, days = quiet.get("channels", MESSAGE_CHANNELS), quiet.get("days", _WEEKDAYS)
+    if not isinstance(channels, list | tuple) or channel not in channels or not isinstance(days, list | tuple):
+        return False
+    moment = datetime.fromtimestamp(at // 1_000, ZoneInfo(zone))
+    minute = moment.hour * 60 + moment.minute
+    today, yesterday = _WEEKDAYS[moment.weekday()], _WEEKDAYS[moment.weekday() - 1]
+    start, end = (int(str(quiet[name])[:2]) * 60 + int(str(quiet[name])[3:]) for name in ("start", "end"))
+    if start < end:
+        return today in days and start <= minute < end
+    return (today in days and minute >= start) or (yesterday in days and minute < end)
+
+
 def _at(record: Record, name: str) -> Millis:
     return parse_instant(record[name])
 
@@ -128,4 +207,11 @@ def _message(send: Record) -> str:
     return f"{send['step_id']} of {send['workflow_id']} went to {send['customer_id']} at {send['send_at']}"
 
 
-LAWS: Final[tuple[Law, ...]] = (each_message_once, executions_end, nothing_after_the_end, nobody_unwilling)
+LAWS: Final[tuple[Law, ...]] = (
+    each_message_once,
+    executions_end,
+    nothing_after_the_end,
+    nobody_unwilling,
+    never_over_a_cap,
+    never_in_quiet_hours,
+)

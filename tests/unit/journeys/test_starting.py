@@ -123,3 +123,13 @@ def test_an_execution_that_ended_within_the_same_event_still_counts_as_the_one_i
     journey.publish("signup")
     assert journey.started() == 1
     assert journey.reasons("trigger_refused") == ["already_active"]
+
+
+@pytest.mark.parametrize("hours", [0, 48])
+def test_an_event_that_comes_again_after_its_id_was_forgotten_starts_nothing_again(hours: int) -> None:
+    """Ids are kept for a day; an execution that the event has started, running or ended last, still knows it."""
+    journey = Journey(workflow(wait("p", duration_hours=hours + 1), allow_multiple_executions=True))
+    for late in (0, 1):
+        journey.publish("signup", event_id="e1", arrives=late * 26 * HOUR_MS)
+    assert journey.started() == 1
+    assert journey.reasons("trigger_refused") == ["already_active"]

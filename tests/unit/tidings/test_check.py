@@ -142,12 +142,12 @@ def record(kind: str, at: str, **rest: Json) -> Record:
     return {"record": "decision", "decision_id": f"d-{kind}-{at}", "kind": kind, "at": at} | common | rest
 
 
-def world(*records: Record, events: tuple[Mapping[str, Json], ...] = ()) -> World:
+def world(*records: Record, events: tuple[Mapping[str, Json], ...] = (), **settings: Json) -> World:
     text = b"".join(
         msgspec.json.encode({"event_id": str(n), "customer_id": "ada", **e}) + b"\n" for n, e in enumerate(events)
     )
     return World(
-        definitions=definitions_from_documents(list(DOCUMENTS)),
+        definitions=definitions_from_documents([*DOCUMENTS, {"kind": "settings", **settings}]),
         lines=list(lines_of(io.BytesIO(text))),
         records=records,
         until=parse_instant(NOON) + 31 * DAY_MS,
@@ -162,6 +162,18 @@ GRANTED: Document = {
     "properties": {"channel": "email", "consent": "granted"},
 }
 BOUNCED: Document = {"type": "email_bounced", "occurred_at": NOON}
+
+
+ONE_IN_THREE_HOURS: Document = {"max": 1, "per_hours": 3}
+ONE_IN_THREE_HOURS_AND_MORE: Document = {"max": 1, "per_hours": 3.001}
+IN_INDIA: Document = {
+    "type": "customer_updated",
+    "occurred_at": MORNING,
+    "properties": {"preferences": {"timezone": "Asia/Kolkata"}},
+}
+QUIET_AT_NIGHT: Document = IN_INDIA | {
+    "properties": {"preferences": {"quiet_hours": {"start": "22:00", "end": "07:00"}}}
+}
 
 
 @pytest.mark.parametrize(
@@ -206,6 +218,35 @@ BOUNCED: Document = {"type": "email_bounced", "occurred_at": NOON}
             world(record("send", EVENING), events=(GRANTED, {**UNSUBSCRIBED, "occurred_at": "2026-01-05T14:00:00Z"})),
             world(record("send", EVENING), events=(UNSUBSCRIBED, GRANTED)),
             id="a consent lifts an unsubscribe",
+        ),
+        pytest.param(
+            world(
+                record("send", MORNING),
+                record("send", NOON, send_id="s2"),
+                frequency_caps=[ONE_IN_THREE_HOURS_AND_MORE],
+            ),
+            world(record("send", MORNING), record("send", NOON, send_id="s2"), frequency_caps=[ONE_IN_THREE_HOURS]),
+            id="never over a cap, which a message exactly as long ago has left",
+        ),
+        pytest.param(
+            world(record("send", NOON, channel="sms"), frequency_caps=[{"channel": "sms", "max": 0, "per_hours": 1}]),
+            world(record("send", NOON, category="transactional"), frequency_caps=[{"max": 0, "per_hours": 1}]),
+            id="a cap looks at its channel, and never at what is transactional",
+        ),
+        pytest.param(
+            world(record("send", NOON), quiet_hours={"start": "12:00", "end": "13:00"}),
+            world(record("send", NOON), quiet_hours={"start": "13:00", "end": "12:00"}),
+            id="never in quiet hours, whose start is in and whose end is out",
+        ),
+        pytest.param(
+            world(record("send", MORNING), quiet_hours={"start": "22:00", "end": "10:00", "days": ["sun"]}),
+            world(record("send", MORNING), quiet_hours={"start": "22:00", "end": "10:00", "days": ["mon"]}),
+            id="a window over midnight belongs to the day it starts on",
+        ),
+        pytest.param(
+            world(record("send", NOON), events=(IN_INDIA,), quiet_hours={"start": "17:00", "end": "18:00"}),
+            world(record("send", NOON), events=(QUIET_AT_NIGHT,), quiet_hours={"start": "12:00", "end": "13:00"}),
+            id="in the customer's zone, and her own instead of the settings'",
         ),
     ],
 )
