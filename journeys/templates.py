@@ -277,32 +277,36 @@ class _Filling(Generic[Scene]):
         self._values = values
         self._scene = scene
         self._known: dict[str, str] = {}
+        self._escaped: dict[str, str] = {}
         self._chosen: dict[int, CompiledVariant[Scene, Parts] | None] = {}
         self.unfilled: dict[str, None] = {}
 
     def markup(self, parts: Parts) -> str:
-        return "".join(
-            part
-            if isinstance(part, str)
-            else escape(self._value(part.name))
-            if isinstance(part, Field)
-            else self.markup(variant.markup)
-            if (variant := self._variant(part.rule))
-            else ""
-            for part in parts
-        )
+        escaped, pieces = self._escaped, []
+        for part in parts:
+            if part.__class__ is str:
+                pieces.append(part)
+            elif isinstance(part, Field):
+                text = escaped.get(part.name)
+                if text is None:
+                    # A name stands in a text many times, and is escaped once.
+                    text = escaped[part.name] = escape(self._value(part.name))
+                pieces.append(text)
+            elif isinstance(part, Dynamic) and (variant := self._variant(part.rule)):
+                pieces.append(self.markup(variant.markup))
+        return "".join(pieces)
 
-    def text(self, parts: Parts, clean: Callable[[str], str] = str) -> str:
-        return "".join(
-            part
-            if isinstance(part, str)
-            else clean(self._value(part.name))
-            if isinstance(part, Field)
-            else self.text(variant.text, clean)
-            if (variant := self._variant(part.rule))
-            else ""
-            for part in parts
-        )
+    def text(self, parts: Parts, clean: Callable[[str], str] | None = None) -> str:
+        pieces = []
+        for part in parts:
+            if part.__class__ is str:
+                pieces.append(part)
+            elif isinstance(part, Field):
+                value = self._value(part.name)
+                pieces.append(value if clean is None else clean(value))
+            elif isinstance(part, Dynamic) and (variant := self._variant(part.rule)):
+                pieces.append(self.text(variant.text, clean))
+        return "".join(pieces)
 
     def header(self, parts: Parts) -> str:
         return one_line(self.text(parts))

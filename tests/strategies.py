@@ -57,6 +57,7 @@ _LEAVES: Final[tuple[Document, ...]] = (
     _comparison("last_engagement", "within_hours", 24),
     _comparison("last_activity", "not_within_hours", 1),
     _comparison("counts.page_viewed", "gt", 2),
+    _comparison("email_status", "eq", "undeliverable"),
     _comparison("lifecycle_stage", "in", ["lead", "customer"]),
     _comparison("session.pages", "gte", 2),
     _comparison("trigger.total", "gte", 10),
@@ -296,7 +297,7 @@ def _sending(draw: st.DrawFn, kind: str) -> Document:
     if kind == "message":
         return {"type": "message", "configuration": draw(_messages())}
     email: Document = {
-        "template_id": draw(st.sampled_from(("hello", "hello", "needy"))),
+        "template_id": draw(st.sampled_from(("hello", "hello", "needy", "liquid", "mjml"))),
         "timing": draw(_timings()),
     }
     email |= draw(_sometimes("guard", conditions(), 5))
@@ -428,6 +429,22 @@ TEMPLATES: Final[tuple[Document, ...]] = (
         "content_template": "<p>{plan}</p>",
         "personalization_fields": ["plan"],
     },
+    {
+        "kind": "template",
+        "id": "liquid",
+        "engine": "liquid",
+        "subject_template": "{{ 'now' | date: '%H:%M' }} {{ plan | default: 'none' }}",
+        "content_template": "<p>{% for x in (1..3) %}{{ forloop }}{{ x }}{% endfor %}{{ 7 | divided_by: trigger.total }}"
+        "{dynamic_content_last}{{ trigger }}</p>",
+        "dynamic_content_rules": {"last": {"content_variants": [{"content": "{{ execution.last_event.total }}"}]}},
+    },
+    {
+        "kind": "template",
+        "id": "mjml",
+        "engine": "mjml_liquid",
+        "content_template": "<mjml><mj-body><mj-section><mj-column><mj-text>{{ first_name }} {{ engagement_score }} "
+        "{{ today }}</mj-text></mj-column></mj-section></mj-body></mjml>",
+    },
     {"kind": "template", "id": "sms", "channel": "sms", "content_template": "Hi {plan}"},
     {"kind": "template", "id": "push", "channel": "push", "content_template": "Hi {plan}"},
     {"kind": "template", "id": "social", "channel": "social", "content_template": "Hi {plan}"},
@@ -460,6 +477,7 @@ def _settings(draw: st.DrawFn) -> Document:
     settings |= draw(_sometimes("max_concurrent_executions", st.sampled_from((1, 2, 3)), 3))
     settings |= draw(_sometimes("quiet_hours", st.sampled_from(_QUIET_HOURS).map(dict), 3))
     settings |= draw(_sometimes("frequency_caps", st.lists(_caps(), min_size=1, max_size=2).map(list), 3))
+    settings |= draw(_sometimes("address_verification", st.just("strict"), 4))
     settings |= draw(_sometimes("require_consent", st.sampled_from((["email"], [])), 4))
     settings |= draw(_sometimes("channel_spacing_hours", st.sampled_from(({"email": 0.5}, {"push": 0})), 4))
     return settings
@@ -529,6 +547,8 @@ _RARE: Final[tuple[Document, ...]] = (
     {"type": "consent_changed", "properties": {"channel": "email", "consent": "granted"}},
     {"type": "consent_changed", "properties": {"channel": "email", "consent": "denied"}},
     {"type": "consent_changed", "properties": {"channel": "sms", "consent": "granted"}},
+    {"type": "address_verified", "properties": {"email": "ada@shop.example", "status": "undeliverable"}},
+    {"type": "address_verified", "properties": {"email": "ada@shop.example", "status": "deliverable"}},
     {"type": "push_unsubscribed", "properties": {}},
     {"type": "segment_entered", "properties": {"segment_id": "vip"}},
     {"type": "segment_left", "properties": {"segment_id": "vip"}},
