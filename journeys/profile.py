@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from journeys.addresses import email_status
 from journeys.scoring import DIGITS, add
 from schemas.customer import (
     MAX_ATTRIBUTES,
@@ -126,11 +127,16 @@ def add_purchase(customer: Customer, properties: Mapping[str, Json]) -> None:
 
 
 def learn_addresses(customer: Customer, properties: Mapping[str, Json]) -> list[str]:
-    """Take `email` and `phone` of any event where none is known yet; return the names that changed."""
+    """Take `email` and `phone` of any event where none is known yet; return the names that changed.
+
+    An e-mail address of impossible syntax is as good as none: the first possible one takes its place.
+    """
     changed = []
     for name in ("email", "phone"):
-        value = properties.get(name)
-        if getattr(customer, name) is None and isinstance(value, str) and value:
+        value, known = properties.get(name), getattr(customer, name)
+        if not isinstance(value, str) or not value or value == known:
+            continue
+        if known is None or (name == "email" and email_status(known) == "invalid" != email_status(value)):
             setattr(customer, name, value)
             changed.append(name)
     return changed

@@ -160,3 +160,11 @@ def test_a_finding_is_no_activity() -> None:
     journey = Journey(workflow())
     verified(journey, 0, "undeliverable")
     assert journey.customer().last_activity is None
+
+
+def test_an_impossible_address_gives_way_to_a_possible_one_and_to_no_other() -> None:
+    journey = Journey(workflow(), email=None)
+    for number, email in enumerate(("ada at shop", "nonsense", "ada@shop.example", "new@shop.example", "worse")):
+        journey.publish("page_viewed", number, email=email)
+    assert journey.customer().email == "ada@shop.example"
+    assert len(journey.decisions("profile_changed")) == 2
