@@ -277,6 +277,7 @@ def test_a_message_goes_out_only_when_its_timing_holds_and_before_it_expires(
             for send in [effect for effect in outcome.effects if isinstance(effect, Send)]:
                 workflow_ = catalogue.workflows[send.workflow_id]
                 step, now = workflow_.steps[send.step_id], outcome.now
+                step = step.parts.get(send.channel, step)
                 scene = Scene(customer=customer, now=now, half_life_ms=1.0)
                 turn = Turn(customer=customer, catalogue=catalogue, now=now, cause="", scene=scene)
                 best = frozenset[int]() if step.category == "transactional" else DEFAULT_BEST_HOURS
