@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from journeys.liquid_language import LiquidMistake, LiquidText, RenderFailure, Target
 from journeys.marks import hide, liquid_spans
-from journeys.plain_text import has_blocks, plain_text, tidy
+from journeys.plain_text import has_blocks, paragraphs, plain_text, tidy
 from journeys.template_words import (
     DEFAULTS,
     PREHEADER,
@@ -122,7 +122,8 @@ def compile_liquid(
     if compiler.flaws:
         content = ""  # whatever is made from it would be wrong once more
     if text is None:
-        text = _text_of(_with_slots(content, compiler.placeholders)) if is_html else content
+        readable = content if template.engine == "liquid" else paragraphs(content)
+        text = _text_of(_with_slots(readable, compiler.placeholders)) if is_html else content
     html = compiler(_with_preheader(content), "markup", "content_template") if is_html else None
     compiled = LiquidTemplate(
         subject=compiler(template.subject_template, "text", "subject_template"),

@@ -49,6 +49,7 @@ _COMMENT: Final = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 # `<![if mso]>` and the like; the parser of the standard library raises on those that it doesn't know.
 _MARKED_SECTION: Final = re.compile(r"<!\[[^>]*>?")
 _SPACES_AT_EDGE: Final = re.compile(r"[ \t]*\n[ \t]*")
+_MJML_ROW: Final = re.compile(r"</(?:div|table)></td></tr>")
 _EMPTY_LINES: Final = re.compile(r"\n{3,}")
 
 
@@ -58,6 +59,11 @@ def plain_text(html: str) -> str:
     writer.feed(_MARKED_SECTION.sub(" ", _COMMENT.sub("", html)))
     writer.close()
     return tidy("".join(writer.parts))
+
+
+def paragraphs(html: str) -> str:
+    """Set what MJML has put into rows of their own, each text and each button, apart as paragraphs."""
+    return _MJML_ROW.sub(r"\g<0><p></p>", html)
 
 
 def tidy(text: str) -> str:

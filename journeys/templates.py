@@ -22,7 +22,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from journeys.marks import Unclosed, hide, liquid_spans, spans_of
-from journeys.plain_text import has_blocks, plain_text
+from journeys.plain_text import has_blocks, paragraphs, plain_text
 from journeys.template_words import (
     ADDRESS_SPECIALS,
     DEFAULTS,
@@ -117,7 +117,8 @@ def compile_template(
     split = preheader_position(content) if is_html else 0
     text = template.text_template
     if text is None:
-        text = _text_of(content, placeholders) if is_html else content
+        readable = content if template.engine == "fields" else paragraphs(content)
+        text = _text_of(readable, placeholders) if is_html else content
     return CompiledTemplate(
         subject=parse(_first_subject(template)),
         sender=None if template.from_ is None else parse(template.from_),

@@ -52,10 +52,15 @@ def test_dynamic_content_is_html_and_replaces_its_placeholder(placeholder: str |
 
 
 def test_the_text_part_is_what_a_reader_sees() -> None:
-    body = '<mj-text><h1>Hi {name}</h1><p>One</p></mj-text><mj-button href="https://x.example">Go</mj-button>'
-    template = Template(id="t", engine="mjml", content_template=document(body))
-    rendered = render(compile_template(template, lambda _: bool), {"name": "Ann"}.get, "")
-    assert rendered.text == "Hi Ann\n\nOne\n\nGo (https://x.example)"
+    body = "<mj-text><h1>Hi {name}</h1>One</mj-text><mj-text>Two</mj-text>"
+    body += (
+        '<mj-button href="https://x.example">Go</mj-button><mj-table><tr><td>a</td></tr><tr><td>b</td></tr></mj-table>'
+    )
+    for engine in ("mjml", "mjml_liquid"):
+        content = document(body if engine == "mjml" else body.replace("{name}", "{{ name }}"))
+        template = Template(id="t", engine=engine, content_template=content)
+        rendered = render(compile_template(template, lambda _: bool), {"name": "Ann"}.get, "")
+        assert rendered.text == "Hi Ann\n\nOne\n\nTwo\n\nGo (https://x.example)\n\na\nb"
 
 
 @pytest.mark.parametrize(
