@@ -15,12 +15,17 @@ from msgspec.structs import replace
 
 from journeys.absences import AwaitedAbsence
 from journeys.acting import Act, compile_action
+from journeys.awaiting import Awaited, compile_awaited
 from journeys.branching import Choose, compile_decision
 from journeys.caps import Cap, compile_caps
 from journeys.changes import AwaitedChange, compile_change
 from journeys.channels import spacings
 from journeys.conditions import Clause, Clauses, Test, compile_condition, compile_equals, compile_where
 from journeys.emitting import Emit, compile_event
+from journeys.exits import NO_EXITS, Exits, compile_exits
+from journeys.fields import Field, compile_field
+from journeys.goals import Goal, compile_goal
+from journeys.graph import graph_of, repeatable
 from journeys.overdue import OverdueRule
 from journeys.scene import Scene
 from journeys.scoring import weights
@@ -59,6 +64,7 @@ from schemas.definitions import (
     Trigger,
     TriggerCondition,
     TriggerWebhook,
+    UntilCondition,
     UntilEvent,
     WaitStep,
     Workflow,
@@ -67,7 +73,7 @@ from schemas.events import Json
 from schemas.instants import DAY_MS, EARLIEST, HOUR_MS, MINUTE_MS, Millis, span
 from schemas.log import Holds
 
-RULES_VERSION: Final = 3
+RULES_VERSION: Final = 4
 """Raised by a change of the rules that alters a recorded history."""
 
 
@@ -126,7 +132,10 @@ class CompiledStep(Struct, frozen=True, kw_only=True):
     next_steps: tuple[str, ...]
     logic: Test | None = None
     guard: Test | None = None
-    until_where: Test | None = None
+    awaited: Awaited | None = None
+    """What ends a wait that has no end of its own."""
+    repeats: bool = False
+    """Whether an execution can come here more than once."""
     choose: Choose | None = None
     act: Act | None = None
     emit: Emit | None = None
@@ -154,6 +163,23 @@ class CompiledWorkflow(Struct, frozen=True, kw_only=True):
     zone: str
     """In which local times are meant where the customer prefers none."""
     definition: Workflow
+    exits: Exits = NO_EXITS
+    goal: Goal | None = None
+    key: Field | None = None
+    """Where an event holds the execution key."""
+    holdout: float = 0
+    """For how many of 100 customers it never starts."""
+
+    @property
+    def judges(self) -> bool:
+        """Tell whether anything but the steps decides on what an event does to an execution."""
+        return self.key is not None or self.goal is not None or bool(self.exits.tests)
+
+    @property
+    def flips(self) -> bool:
+        """Tell whether time alone can end an execution or one of its waits, besides expiry and timeouts."""
+        goes_on = any(step.awaited is not None and step.awaited.flip is not None for step in self.steps.values())
+        return goes_on or self.exits.flip is not None or (self.goal is not None and self.goal.flip is not None)
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -196,6 +222,10 @@ class Catalogue(Struct, kw_only=True, frozen=True):
     watch: Watch = Watch()
     activated_at: Millis = EARLIEST
     """When it came into force for this partition."""
+    judges: bool = False
+    """Whether some workflow, of this catalogue or one before it, has a goal, exit conditions or an execution key."""
+    flips: bool = False
+    """Whether time alone can end an execution or a wait of some of them."""
     unnamed: Plan = Plan()
     """What an event of a type can do that `plans` doesn't name."""
     predecessors: Mapping[int, "Catalogue"] = {}
@@ -237,6 +267,7 @@ def compile_catalogue(
     triggers.sort(key=lambda trigger: trigger.rank)
     watch = compile_watch(definitions, number, clauses, _watched_before(number, predecessors or {}))
     weight_of = weights(definitions.scoring)
+    earlier = () if predecessors is None else predecessors.values()
     return Catalogue(
         number=number,
         settings=definitions.settings,
@@ -257,6 +288,8 @@ def compile_catalogue(
         changes=tuple(trigger for trigger in triggers if isinstance(trigger.condition, AwaitedChange)),
         watch=watch,
         unnamed=_plan("", [], clauses, weight_of, watch),
+        judges=any(workflow.judges for workflow in workflows.values()) or any(one.judges for one in earlier),
+        flips=any(workflow.flips for workflow in workflows.values()) or any(one.flips for one in earlier),
         predecessors=predecessors or {},
     )
 
@@ -381,18 +414,23 @@ def _memory(workflow_id: str, trigger_id: str, conditions: TriggerCondition) -> 
 
 def _compile_workflow(workflow: Workflow, number: int, definitions: Definitions, clauses: Clauses) -> CompiledWorkflow:
     settings = workflow.settings
+    repeating = repeatable(workflow.steps, graph_of(workflow.steps))
     return CompiledWorkflow(
         id=_id_of(workflow),
         version=number,
         first=workflow.steps[0].id,
         steps={
-            step.id: _compile_step(step, order, workflow, definitions, clauses)
+            step.id: replace(_compile_step(step, order, workflow, definitions, clauses), repeats=step.id in repeating)
             for order, step in enumerate(workflow.steps)
         },
         priority=settings.priority,
         max_execution_ms=span(settings.max_execution_time_days * DAY_MS),
         zone=settings.timezone or definitions.settings.default_timezone,
         definition=workflow,
+        exits=compile_exits(settings.exit_conditions, clauses),
+        goal=compile_goal(settings, clauses),
+        key=None if settings.execution_key is None else compile_field(settings.execution_key),
+        holdout=settings.holdout_percent,
     )
 
 
@@ -424,8 +462,8 @@ def _compile_step(
         case MessageStep(configuration=message):
             return _compile_message(plain, message, workflow.settings.category, definitions, clauses)
         case WaitStep(configuration=wait):
-            if isinstance(wait, UntilEvent):
-                return replace(plain, until_where=compile_where(wait.where, clauses))
+            if isinstance(wait, UntilEvent | UntilCondition):
+                return replace(plain, awaited=compile_awaited(wait, clauses))
             return replace(plain, wait=compile_wait(wait))
         case DecisionStep(configuration=choice):
             return replace(plain, choose=compile_decision(choice, f"{_id_of(workflow)}:{step.id}", clauses))

@@ -96,6 +96,15 @@ def compile_equals(equals: dict[str, Json]) -> Test | None:
     return _all(tests) if tests else None
 
 
+def holds(test: Test | None, scene: Scene) -> bool:
+    """Look at an optional condition; what one that doesn't hold couldn't compare belongs to no decision."""
+    if test is None or test(scene):
+        return True
+    if scene.warnings:
+        scene.warnings.clear()
+    return False
+
+
 def _all(tests: list[Test]) -> Test:
     match tests:
         case [only]:

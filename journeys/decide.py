@@ -28,11 +28,12 @@ from journeys.commands import held_deadline, is_due, is_named
 from journeys.conditions import remember
 from journeys.executions import end, resume, start, take_event, workflow_of
 from journeys.frequency import count_raises, forget, is_full
+from journeys.judging import attribute, concerns, judge, judge_in_time, may_hold, next_flip
 from journeys.keeping import keep_after_event, keep_due, keep_in_time, keep_under_new_catalogue, note_crm_changes
 from journeys.rising import Rise, levels, rises_of
 from journeys.scene import Scene
 from journeys.sequences import Sequence
-from journeys.starting import is_first_of_day, refusal
+from journeys.starting import Firing, execution_key, is_first_of_day, refusal
 from journeys.thresholds import CERTAIN, Threshold
 from journeys.timing import customer_zone
 from journeys.turn import Turn
@@ -84,16 +85,7 @@ def decide(customer: Customer, entry: Event | Due | Command, catalogue: Catalogu
 
 def deadline(customer: Customer, catalogue: Catalogue) -> Millis | None:
     """Return the next instant at which the customer needs to be looked at without an event."""
-    soonest = NO_DEADLINE
-    holds = catalogue.holds
-    for execution in customer.executions:
-        soonest = min(soonest, execution.expires_at)
-        if holds is not None or execution.paused_at is not None:
-            soonest = min(soonest, held_deadline(execution, holds, customer.now))
-            continue
-        for visit in execution.branches:
-            if visit.due_at is not None and visit.due_at < soonest:
-                soonest = visit.due_at
+    soonest = _executions_due(customer, catalogue) if customer.executions else NO_DEADLINE
     for trigger in catalogue.silences:
         due_at = _silence_due(customer, trigger, catalogue)
         if due_at is not None and due_at < soonest:
@@ -105,6 +97,20 @@ def deadline(customer: Customer, catalogue: Catalogue) -> Millis | None:
     if due_at is not None and due_at < soonest:
         soonest = due_at
     return None if soonest == NO_DEADLINE else soonest
+
+
+def _executions_due(customer: Customer, catalogue: Catalogue) -> Millis:
+    soonest, holds = NO_DEADLINE, catalogue.holds
+    for execution in customer.executions:
+        soonest = min(soonest, execution.expires_at)
+        if holds is not None or execution.paused_at is not None:
+            soonest = min(soonest, held_deadline(execution, holds, customer.now))
+            continue
+        for visit in execution.branches:
+            if visit.due_at is not None and visit.due_at < soonest:
+                soonest = visit.due_at
+    flips_at = next_flip(customer, catalogue) if catalogue.flips else None
+    return soonest if flips_at is None else min(soonest, flips_at)
 
 
 # Events -------------------------------------------------------------------------------------------------------
@@ -139,6 +145,8 @@ def _apply(turn: Turn, event: Event) -> None:
     is_late = event.occurred_at <= turn.now - INACTIVITY_MS
     if changed or touched is not NOTHING or is_late or customer.lifecycle_stage == CHURNED:
         keep_after_event(turn, event, touched, changed)
+    if customer.attributable:
+        attribute(turn, event)
     if customer.executions:
         _move_executions(turn, event)
     place = 0
@@ -234,26 +242,24 @@ def _completes(turn: Turn, trigger: CompiledTrigger, sequence: Sequence, event: 
 def _await_absence(turn: Turn, trigger: CompiledTrigger, awaited: AwaitedAbsence, event: Event) -> None:
     """Let the event end what waits for it, then begin to wait itself."""
     customer, at = turn.customer, event.occurred_at
-    execution_key = None
+    key = execution_key(turn, trigger, event)
     is_second = event.type == awaited.second
     if is_second:
-        absences.cancel(customer, awaited, at, execution_key)
+        absences.cancel(customer, awaited, at, key)
     if event.type == awaited.first:
-        _begin_absence(turn, trigger, awaited, event, execution_key)
+        _begin_absence(turn, trigger, awaited, event, key)
     if is_second:
-        absences.remember(customer, awaited, at, execution_key)
+        absences.remember(customer, awaited, at, key)
 
 
 def _begin_absence(
-    turn: Turn, trigger: CompiledTrigger, awaited: AwaitedAbsence, event: Event, execution_key: str | None
+    turn: Turn, trigger: CompiledTrigger, awaited: AwaitedAbsence, event: Event, key: str | None
 ) -> None:
     catalogue, now = turn.catalogue, turn.now
     if now - event.occurred_at > catalogue.max_event_age_ms or not _matches(turn, trigger, event):
         return
     known, occurred_at = catalogue.absences.keys(), event.occurred_at
-    if not absences.begin(
-        turn.customer, awaited, occurred_at, execution_key, lambda: _encoder.encode(event), known, now
-    ):
+    if not absences.begin(turn.customer, awaited, occurred_at, key, lambda: _encoder.encode(event), known, now):
         _reach_bound(turn, "absences", {"workflow_id": trigger.workflow.id, "trigger_id": trigger.trigger_id})
 
 
@@ -365,9 +371,15 @@ def _reach_bound(turn: Turn, bound: str, detail: dict[str, Json]) -> None:
 def _move_executions(turn: Turn, event: Event) -> None:
     """Let the event reach the executions that were there before it, in the order of their start."""
     encoded: bytes | None = None
+    judges = turn.catalogue.judges
     for execution in list(turn.customer.executions):
+        concerned = not judges or concerns(turn, execution, event)
+        if judges and concerned:
+            judge(turn, execution, event)
         for visit in list(execution.branches):
-            if execution in turn.customer.executions:
+            # Data that a message lacks, and answers to webhooks, come with events that hold no key.
+            looks = concerned or visit.deferred is not None or event.type == WEBHOOK_ANSWERED
+            if looks and execution in turn.customer.executions:
                 encoded = encoded or _encoder.encode(event)
                 take_event(turn, execution, visit, event, encoded)
 
@@ -415,7 +427,7 @@ def _fire(
         "confidence_score": confidence,
         **(more or {}),
     }
-    _start_or_refuse(turn, trigger, event.occurred_at, detail, _encoder.encode(event))
+    _start_or_refuse(turn, trigger, event.occurred_at, detail, _encoder.encode(event), event)
 
 
 def _fire_changes(turn: Turn, event: Event | None = None) -> None:
@@ -444,16 +456,21 @@ def _fire_change(turn: Turn, trigger: CompiledTrigger, change: Change, event: Ev
     detail: dict[str, Json] = {**change.detail(), "confidence_score": 1.0}
     if cause is not None:
         detail = {"event_id": cause.event_id, "event_type": cause.type, **detail}
-    _start_or_refuse(turn, trigger, change.caused_at, detail, b"null" if cause is None else _encoder.encode(cause))
+    _start_or_refuse(
+        turn, trigger, change.caused_at, detail, b"null" if cause is None else _encoder.encode(cause), cause
+    )
 
 
 def _start_or_refuse(
-    turn: Turn, trigger: CompiledTrigger, caused_at: Millis | None, detail: dict[str, Json], encoded: bytes
-) -> None:
-    refused = refusal(turn, trigger, caused_at)
+    turn: Turn, trigger: CompiledTrigger, caused_at: Millis | None, detail: dict[str, Json], encoded: bytes,
+    event: Event | None = None,
+) -> None:  # fmt: skip
+    """Start an execution for a firing, or record why none starts; `event` is the one it is because of, if any."""
+    key = execution_key(turn, trigger, event)
+    refused = refusal(turn, trigger, Firing(event=event, caused_at=caused_at, encoded=encoded, key=key))
     if refused is None:
         turn.record("trigger_fired", workflow=trigger.workflow, trigger_id=trigger.trigger_id, detail=detail)
-        start(turn, trigger, encoded)
+        start(turn, trigger, encoded, key)
         return
     reason, values = refused
     if is_first_of_day(turn, trigger, reason):
@@ -476,10 +493,9 @@ def _decide_due(customer: Customer, catalogue: Catalogue, now: Millis) -> list[E
     if customer.watched_by != catalogue.watch.number:
         keep_under_new_catalogue(turn)
     keep_in_time(turn, since)
-    for execution in sorted(customer.executions, key=lambda execution: _timer_rank(turn, execution)):
-        if execution.expires_at <= now:
-            end(turn, execution, "expired")
-    _resume_due(turn)
+    has_changed = bool(turn.effects)
+    _end_in_time(turn, since, has_changed=has_changed)
+    _resume_due(turn, since, has_changed=has_changed)
     for trigger, absence in _due_triggers(turn):
         if absence is None:
             _answer_silence(turn, trigger)
@@ -489,8 +505,8 @@ def _decide_due(customer: Customer, catalogue: Catalogue, now: Millis) -> list[E
     return turn.effects if turn.emitted is None else _apply_emitted(turn)
 
 
-def _resume_due(turn: Turn) -> None:
-    for execution, visit in _due_branches(turn):
+def _resume_due(turn: Turn, since: Millis, *, has_changed: bool) -> None:
+    for execution, visit in _due_branches(turn, since, has_changed=has_changed):
         if execution in turn.customer.executions and visit in execution.branches:
             resume(turn, execution, visit)
 
@@ -504,7 +520,8 @@ def _decide_command(customer: Customer, command: Command, catalogue: Catalogue, 
         if is_named(execution, command):
             _obey(turn, execution, command)
     if turn.is_release:
-        _resume_due(turn)
+        # What a wait is for may have come to hold while it was held.
+        _resume_due(turn, now, has_changed=True)
     return turn.effects if turn.emitted is None else _apply_emitted(turn)
 
 
@@ -520,6 +537,18 @@ def _obey(turn: Turn, execution: Execution, command: Command) -> None:
             turn.record("execution_resumed", execution=execution, detail=detail)
         case "cancel":
             end(turn, execution, "cancelled", {"command_id": command.command_id})
+
+
+def _end_in_time(turn: Turn, since: Millis, *, has_changed: bool) -> None:
+    """End the executions that have expired, then those that goal or exit conditions end."""
+    executions = sorted(turn.customer.executions, key=lambda execution: _timer_rank(turn, execution))
+    for execution in executions:
+        if execution.expires_at <= turn.now:
+            end(turn, execution, "expired")
+    if turn.catalogue.judges:
+        for execution in executions:
+            if execution.expires_at > turn.now:
+                judge_in_time(turn, execution, since, has_changed=has_changed)
 
 
 def _due_triggers(turn: Turn) -> list[tuple[CompiledTrigger, Absence | None]]:
@@ -540,14 +569,16 @@ def _due_triggers(turn: Turn) -> list[tuple[CompiledTrigger, Absence | None]]:
     return due
 
 
-def _due_branches(turn: Turn) -> Iterator[tuple[Execution, Visit]]:
+def _due_branches(turn: Turn, since: Millis, *, has_changed: bool) -> Iterator[tuple[Execution, Visit]]:
     """Order what is due: by its instant, sends before waits, the workflow's priority, start, id and step order."""
     due, holds = [], turn.catalogue.holds
     for execution in turn.customer.executions:
         workflow = workflow_of(turn, execution)
         for visit in execution.branches:
-            if is_due(execution, visit, holds, turn.now):
-                step = workflow.steps[visit.step_id]
+            step = workflow.steps[visit.step_id]
+            if is_due(execution, visit, holds, turn.now) or (
+                step.awaited is not None and may_hold(turn, execution, visit, since, has_changed)
+            ):
                 rank = (visit.due_at or 0, step.timing is None, *_timer_rank(turn, execution), step.order, visit.visit)
                 due.append((rank, execution, visit))
     due.sort(key=lambda entry: entry[0])
@@ -596,4 +627,4 @@ def _answer_absence(turn: Turn, trigger: CompiledTrigger, absence: Absence) -> N
         "confidence_score": CERTAIN,
     }
     # Whether the first event was too old was looked at when it arrived.
-    _start_or_refuse(turn, trigger, None, detail, absence.event)
+    _start_or_refuse(turn, trigger, None, detail, absence.event, first)

@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from journeys.acting import NOTHING_DONE
+from journeys.awaiting import Awaited, is_ended_by, is_met, next_look, times_out_at
 from journeys.best_hours import DEFAULT_BEST_HOURS
 from journeys.caps import Full
 from journeys.catalogue import CompiledStep, CompiledSuppression, CompiledTrigger, CompiledWorkflow
@@ -19,9 +20,9 @@ from journeys.channels import channel_order
 from journeys.commands import is_channel_held, is_held
 from journeys.emitting import VISITOR, Emit
 from journeys.keeping import keep_after_action
+from journeys.keys import forget_oldest, identity_of, name_of
 from journeys.messages import Remaining, enough, free_from, remaining, told
 from journeys.overdue import treatment
-from journeys.scene import Scene
 from journeys.sending import (
     WAITS_FOR_DATA,
     Refusal,
@@ -34,7 +35,17 @@ from journeys.sending import (
 from journeys.timing import CompiledTiming, customer_zone, next_send_time, wait_until
 from journeys.turn import Turn
 from journeys.webhooks import Webhook, answer_at_once, call_id_of, is_answer_to, status_of
-from schemas.customer import MAX_STEP_HISTORY, ChannelResult, Ended, Execution, StepEntry, Visit
+from schemas.customer import (
+    MAX_ATTRIBUTABLE,
+    MAX_STEP_HISTORY,
+    Attributable,
+    ChannelResult,
+    Ended,
+    Entries,
+    Execution,
+    StepEntry,
+    Visit,
+)
 from schemas.decisions import Channel, Send
 from schemas.definitions import (
     ActionStep,
@@ -44,17 +55,18 @@ from schemas.definitions import (
     MessageStep,
     OnOverdue,
     SplitTest,
-    UntilEvent,
     WaitStep,
 )
 from schemas.events import WEBHOOK_ANSWERED, Event, Json
-from schemas.identity import emitted_event_id, execution_id
-from schemas.instants import HOUR_MS, Millis, as_text, later, span
+from schemas.identity import emitted_event_id
+from schemas.instants import Millis, as_text, later
 
 WAITING_FOR_DATA: Final = "data_grace"
 PAUSED: Final = "paused"
 MAX_ENTRIES_PER_INSTANT: Final = 1_000
 """A step entered this often within one instant is a loop without time in it."""
+MAX_OPEN_BRANCHES: Final = 200
+"""Of one execution: branches that multiply in a loop would fill the customer's state."""
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -66,11 +78,11 @@ class Place(Struct, frozen=True, kw_only=True):
     visit: Visit
 
 
-def start(turn: Turn, trigger: CompiledTrigger, trigger_event: bytes) -> None:
+def start(turn: Turn, trigger: CompiledTrigger, trigger_event: bytes, key: str | None = None) -> None:
     """Begin an execution and let it run until it waits."""
     customer, workflow = turn.customer, trigger.workflow
     execution = Execution(
-        execution_id=execution_id(customer.customer_id, workflow.id, trigger.trigger_id, turn.cause),
+        execution_id=identity_of(customer.customer_id, workflow.id, trigger.trigger_id, turn.cause, key),
         workflow_id=workflow.id,
         version=workflow.version,
         trigger_id=trigger.trigger_id,
@@ -79,25 +91,37 @@ def start(turn: Turn, trigger: CompiledTrigger, trigger_event: bytes) -> None:
         trigger=trigger_event,
         branches=[],
         visits={},
+        key=key,
     )
+    if key is not None:
+        _make_room(turn, workflow, key)
     customer.executions.append(execution)
-    turn.started.add(workflow.id)
+    turn.started.add(name_of(workflow.id, key))
     if trigger.cooldown_ms:
         customer.cooldowns[trigger.key] = turn.now
-    turn.record("execution_started", execution=execution, trigger_id=trigger.trigger_id)
+    detail: dict[str, Json] | None = None if key is None else {"execution_key": key}
+    turn.record("execution_started", execution=execution, trigger_id=trigger.trigger_id, detail=detail)
     walk(turn, execution, workflow, (workflow.first,))
+
+
+def _make_room(turn: Turn, workflow: CompiledWorkflow, key: str) -> None:
+    forgotten = forget_oldest(turn.customer, workflow.id, key)
+    if forgotten is not None:
+        workflow_id, forgotten_key = forgotten
+        detail: dict[str, Json] = {"forgotten": forgotten_key, "workflow_id": workflow_id}
+        turn.record("bound_reached", reason="execution_keys", workflow=workflow, detail=detail)
 
 
 def walk(turn: Turn, execution: Execution, workflow: CompiledWorkflow, following: tuple[str, ...]) -> None:
     """Enter steps, and those that follow at once, breadth first; end the execution when no branch is left."""
-    _look_from(turn, execution, workflow)
+    look_from(turn, execution, workflow)
     if is_held(execution, turn.catalogue.holds):
         execution.branches += [_parked(turn, step_id) for step_id in following]
         following = ()
     waiting = deque(following)
     while waiting:
         step = workflow.steps[waiting.popleft()]
-        if _entered_too_often(turn, execution, step):
+        if step.repeats and _entered_too_often(turn, execution, step):
             end(turn, execution, "error", {"reason": "loop", "step_id": step.id})
             return
         visit_number = execution.visits[step.id] = execution.visits.get(step.id, 0) + 1
@@ -107,6 +131,9 @@ def walk(turn: Turn, execution: Execution, workflow: CompiledWorkflow, following
             if execution not in turn.customer.executions:
                 return
             execution.branches.append(visit)
+            if len(execution.branches) > MAX_OPEN_BRANCHES:
+                end(turn, execution, "error", {"reason": "branches", "step_id": step.id})
+                return
         else:
             waiting.extend(following_now)
     if not execution.branches:
@@ -119,9 +146,11 @@ def _parked(turn: Turn, step_id: str) -> Visit:
 
 
 def _entered_too_often(turn: Turn, execution: Execution, step: CompiledStep) -> bool:
-    key = (execution.execution_id, step.id)
-    turn.entered[key] = turn.entered.get(key, 0) + 1
-    return turn.entered[key] >= MAX_ENTRIES_PER_INSTANT
+    entries, name = turn.customer.entries, f"{execution.execution_id}/{step.id}"
+    if entries is None or entries.at != turn.now:
+        entries = turn.customer.entries = Entries(turn.now, {})
+    count = entries.counts[name] = entries.counts.get(name, 0) + 1
+    return count >= MAX_ENTRIES_PER_INSTANT
 
 
 def _enter(turn: Turn, place: Place) -> tuple[str, ...] | None:
@@ -226,17 +255,23 @@ def _wait(turn: Turn, place: Place) -> tuple[str, ...] | None:
         if place.visit.due_at <= turn.now:
             return _complete(turn, place, "elapsed", place.step.next_steps)
         return None
-    until = _until_event(place.step)
-    if until.timeout_hours is not None:
-        place.visit.due_at = later(turn.now, span(until.timeout_hours * HOUR_MS))
-        if place.visit.due_at <= turn.now:
-            return _time_out(turn, place)
-    return None
+    return _go_on_waiting(turn, place)
 
 
-def _time_out(turn: Turn, place: Place) -> tuple[str, ...]:
-    after = _until_event(place.step).timeout_next_step
-    return _complete(turn, place, "timeout", place.step.next_steps if after is None else (after,))
+def _go_on_waiting(turn: Turn, place: Place) -> tuple[str, ...] | None:
+    """Look whether what a wait is for holds without an event, or it is time to give up; else go on with it."""
+    awaited, step, visit = awaited_by(place.step), place.step, place.visit
+    timeout_at = times_out_at(awaited, visit.entered_at)
+    if is_met(awaited, turn.scene):
+        result, following = awaited.result, step.next_steps
+    elif timeout_at is not None and timeout_at <= turn.now:
+        result, following = "timeout", step.next_steps if awaited.timeout_step is None else (awaited.timeout_step,)
+    else:
+        visit.due_at = next_look(awaited, visit.entered_at, turn.now)
+        return None
+    # What ended this wait was no event.
+    place.execution.last_event = None
+    return _complete(turn, place, result, following)
 
 
 def _schedule(turn: Turn, place: Place) -> tuple[str, ...] | None:
@@ -375,7 +410,7 @@ def resume(turn: Turn, execution: Execution, visit: Visit) -> None:
         _fail(turn, place, "webhook_timeout", {"call_id": call_id_of(execution, visit)})
         return
     else:
-        following = _time_out(turn, place)
+        following = _go_on_waiting(turn, place)
     _go_on(turn, place, following)
     turn.overdue_since = None
 
@@ -522,7 +557,7 @@ def _channel_of(place: Place) -> dict[str, Json]:
 
 
 def take_event(turn: Turn, execution: Execution, visit: Visit, event: Event, encoded: bytes) -> None:
-    """Let an event move a waiting branch: `until_event` ends with it, a message that lacked data looks again."""
+    """Let an event move a waiting branch: the event or condition it waits for came, or a message's data."""
     if visit.parked or (visit.deferred == WAITING_FOR_DATA and is_held(execution, turn.catalogue.holds)):
         return
     if visit.deferred == WAITING_FOR_DATA:
@@ -535,11 +570,15 @@ def take_event(turn: Turn, execution: Execution, visit: Visit, event: Event, enc
         if event.type == WEBHOOK_ANSWERED:
             _look_for_answer(turn, execution, visit, event, encoded)
         return
-    _look_from(turn, execution, workflow, event)
-    if _is_awaited(step, event, visit.entered_at, turn.scene):
+    awaited = step.awaited
+    if awaited is None:
+        return
+    look_from(turn, execution, workflow, event)
+    if is_ended_by(awaited, event, visit.entered_at, turn.scene):
+        is_in_view = turn.scene.event is not None
         place = _leave(turn, execution, visit)
-        execution.last_event = encoded
-        _go_on(turn, place, _complete(turn, place, "event", step.next_steps, {"event_id": event.event_id}))
+        execution.last_event = encoded if is_in_view else None
+        _go_on(turn, place, _complete(turn, place, awaited.result, step.next_steps, {"event_id": event.event_id}))
 
 
 def _look_for_answer(turn: Turn, execution: Execution, visit: Visit, event: Event, encoded: bytes) -> None:
@@ -548,19 +587,7 @@ def _look_for_answer(turn: Turn, execution: Execution, visit: Visit, event: Even
         _take_answer(turn, _leave(turn, execution, visit), encoded, properties)
 
 
-def _is_awaited(step: CompiledStep, event: Event, entered_at: Millis, scene: Scene) -> bool:
-    """Tell whether an `until_event` ends with this event; one from before the step began doesn't count."""
-    if step.type != "wait" or step.wait is not None or event.occurred_at < entered_at:
-        return False
-    if _until_event(step).event_type != event.type:
-        return False
-    if step.until_where is None or step.until_where(scene):
-        return True
-    scene.warnings.clear()
-    return False
-
-
-def _look_from(turn: Turn, execution: Execution, workflow: CompiledWorkflow, event: Event | None = None) -> None:
+def look_from(turn: Turn, execution: Execution, workflow: CompiledWorkflow, event: Event | None = None) -> None:
     """Put an execution into view, in its zone; the present event is seen by waits alone, not by the steps behind."""
     scene = turn.scene
     scene.execution, scene.event, scene.zone = execution, event, zone_of(turn, workflow)
@@ -570,7 +597,7 @@ def _leave(turn: Turn, execution: Execution, visit: Visit) -> Place:
     """Take a branch off those that wait, and put it into view."""
     workflow = workflow_of(turn, execution)
     execution.branches.remove(visit)
-    _look_from(turn, execution, workflow)
+    look_from(turn, execution, workflow)
     return Place(execution=execution, workflow=workflow, step=workflow.steps[visit.step_id], visit=visit)
 
 
@@ -601,14 +628,38 @@ def end(turn: Turn, execution: Execution, reason: str, detail: dict[str, Json] |
     """End an execution and keep its summary."""
     customer = turn.customer
     customer.executions.remove(execution)
-    customer.ended[execution.workflow_id] = Ended(
+    name = name_of(execution.workflow_id, execution.key)
+    if execution.key is not None:
+        # The key that ended first is the first to be forgotten.
+        customer.ended.pop(name, None)
+    customer.ended[name] = Ended(
         execution_id=execution.execution_id,
         started_at=execution.started_at,
         ended_at=turn.now,
         reason=reason,
         last_send_at=execution.last_send_at,
     )
+    _keep_attributable(turn, execution, reason)
     turn.record("execution_ended", reason=reason, execution=execution, detail=detail)
+
+
+def _keep_attributable(turn: Turn, execution: Execution, reason: str) -> None:
+    """Remember an execution whose last send may still bring about its goal."""
+    goal, since = workflow_of(turn, execution).goal, execution.last_send_at
+    if goal is None or reason == "goal" or since is None or not goal.attribution_ms:
+        return
+    turn.customer.attributable.append(
+        Attributable(
+            execution_id=execution.execution_id,
+            workflow_id=execution.workflow_id,
+            version=execution.version,
+            trigger_id=execution.trigger_id,
+            key=execution.key,
+            since=since,
+            until=later(since, goal.attribution_ms),
+        )
+    )
+    del turn.customer.attributable[:-MAX_ATTRIBUTABLE]
 
 
 def workflow_of(turn: Turn, execution: Execution) -> CompiledWorkflow:
@@ -636,7 +687,7 @@ def timing_of(place: Place) -> CompiledTiming:
     return timing
 
 
-def _until_event(step: CompiledStep) -> UntilEvent:
-    configuration = step.step.configuration
-    assert isinstance(configuration, UntilEvent)  # noqa: S101 -- waits without an instant wait for an event
-    return configuration
+def awaited_by(step: CompiledStep) -> Awaited:
+    """Return what a wait without an instant of its own waits for."""
+    assert step.awaited is not None  # noqa: S101 -- such a wait is compiled with it
+    return step.awaited

@@ -233,6 +233,7 @@ _EXECUTION: Final[dict[str, Callable[[Execution], Value]]] = {
     "started_at": lambda execution: Instant(execution.started_at),
     "expires_at": lambda execution: Instant(execution.expires_at),
     "last_send_at": lambda execution: _instant(execution.last_send_at),
+    "execution_key": lambda execution: MISSING if execution.key is None else execution.key,
 }
 
 

@@ -22,6 +22,7 @@ from schemas.definitions import (
     SegmentCheck,
     SplitTest,
     Step,
+    UntilCondition,
     UntilDate,
     UntilEvent,
     UntilTime,
@@ -45,8 +46,8 @@ def next_step_ids(step: Step) -> tuple[str, ...]:
     match step:
         case ChannelStep() | MessageStep():
             targets: Iterable[str | None] = step.next_steps
-        case WaitStep(configuration=UntilEvent(timeout_next_step=timeout)):
-            targets = (*step.next_steps, timeout)
+        case WaitStep(configuration=UntilEvent() | UntilCondition() as until):
+            targets = (*step.next_steps, until.timeout_next_step)
         case WaitStep():
             targets = step.next_steps
         case DecisionStep():
@@ -149,7 +150,8 @@ def _lets_time_pass(step: Step) -> bool:
             return fixed_wait_ms(step.configuration) > 0
         case UntilTime() | UntilEvent():
             return True
-        case UntilDate():
+        case UntilDate() | UntilCondition():
+            # A date may be past, and a condition may hold already.
             return False
         case _:
             assert_never(step.configuration)
@@ -201,6 +203,39 @@ def _may_end(step: Step) -> bool:
     if step.conditional_logic is not None:
         return True
     return not isinstance(step.configuration, SplitTest) and step.configuration.default_next_step is None
+
+
+def repeatable(steps: Sequence[Step], graph: Graph) -> set[str]:
+    """Return the steps that one execution can come to more than once: in or behind a loop, or where branches meet."""
+    parallel = [step for step in steps if not isinstance(step, DecisionStep) and len(step.next_steps) > 1]
+    if len(parallel) > MAX_FAN_OUTS:
+        return set(graph)
+    again = _behind_loops(graph)
+    for step in parallel:
+        seen: set[str] = set()
+        for target in step.next_steps:
+            reached = _reached(graph, target) if target in graph else set()
+            again |= reached & seen
+            seen |= reached
+    return again
+
+
+def _behind_loops(graph: Graph) -> set[str]:
+    """Return the steps that lie on or behind a loop: what is left when those without a way in are taken off."""
+    ways_in = dict.fromkeys(graph, 0)
+    for targets in graph.values():
+        for target in targets:
+            ways_in[target] += 1
+    waiting = [step_id for step_id, count in ways_in.items() if not count]
+    left = set(graph)
+    while waiting:
+        step_id = waiting.pop()
+        left.discard(step_id)
+        for target in graph[step_id]:
+            ways_in[target] -= 1
+            if not ways_in[target]:
+                waiting.append(target)
+    return left
 
 
 def sends_that_can_run_twice(steps: Sequence[Step], graph: Graph) -> list[str]:

@@ -118,12 +118,19 @@ def _advance_session(customer: Customer, event: Event) -> None:
 def add_purchase(customer: Customer, properties: Mapping[str, Json]) -> None:
     """Count a purchase; its amount is the first number among total, revenue, value and amount."""
     customer.total_purchases += 1
+    amount = purchase_amount(properties)
+    if amount is not None:
+        # Rounded, or the sum of floats would depend on the order of the events.
+        customer.total_spent = round(customer.total_spent + amount, DIGITS)
+
+
+def purchase_amount(properties: Mapping[str, Json]) -> float | None:
+    """Return the first number among total, revenue, value and amount; None without one."""
     for name in AMOUNTS:
         amount = properties.get(name)
         if isinstance(amount, int | float) and not isinstance(amount, bool):
-            # Rounded, or the sum of floats would depend on the order of the events.
-            customer.total_spent = round(customer.total_spent + amount, DIGITS)
-            return
+            return amount
+    return None
 
 
 def learn_addresses(customer: Customer, properties: Mapping[str, Json]) -> list[str]:

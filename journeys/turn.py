@@ -33,9 +33,7 @@ class Turn(Struct, kw_only=True, eq=False):
     scene: Scene
     effects: list[Effect] = field(default_factory=list)
     started: set[str] = field(default_factory=set)
-    """Workflows that this input has started already."""
-    entered: dict[tuple[str, str], int] = field(default_factory=dict)
-    """How often each execution entered each step within this instant."""
+    """Workflows that this input has started already, each with its key."""
     emitted: deque[tuple[int, Event]] | None = None
     """Events that workflows sent, with their depth in the chain, to be applied after what is being decided."""
     depth: int = 0

@@ -14,6 +14,7 @@ from msgspec import Struct
 from journeys.conditions import Performed, comparison_mistake
 from journeys.emitting import RESERVED_TYPES
 from journeys.fields import compile_field
+from journeys.goals import compile_value_field
 from journeys.operators import POSITIVE, constant_mistake
 from journeys.templates import TemplateProblem, compile_template
 from journeys.timing import TimingProblem, compile_timing, compile_wait, parse_clock
@@ -28,6 +29,7 @@ from schemas.definitions import (
     DecisionStep,
     EventSequence,
     FixedTime,
+    GoalEvent,
     MessageConfiguration,
     QuietHours,
     RemoveFromSegment,
@@ -41,6 +43,7 @@ from schemas.definitions import (
     Template,
     Timing,
     TriggerWebhook,
+    UntilCondition,
     UntilDate,
     UntilEvent,
     UntilTime,
@@ -102,6 +105,7 @@ def check_part(value: Struct, spot: Spot, known: Known) -> Iterator[Problem]:
     yield from check_references(value, spot, known)
     yield from _check_times(value, spot)
     yield from _check_action(value, spot)
+    yield from _check_workflow_settings(value, spot)
     match value:
         case Comparison():
             yield from _check_comparison(value, spot, known)
@@ -156,10 +160,34 @@ def _check_times(value: Struct, spot: Spot) -> Iterator[Problem]:
             yield from _check_clock(value.target_time, spot.under("target_time"))
         case UntilDate():
             yield from _check_date(value, spot.under("target_date"))
-        case UntilEvent(timeout_hours=None, timeout_next_step=str()):
+        case UntilEvent() | UntilCondition() if value.timeout_hours is None and value.timeout_next_step is not None:
             yield spot.under("timeout_hours").wrong("is missing, timeout_next_step needs it", "hours above 0")
-        case WorkflowSettings(timezone=str() as timezone) if not is_zone(timezone):
-            yield spot.under("timezone").wrong(f"{shown(timezone)} is no zone", _ZONE)
+
+
+def _check_workflow_settings(value: Struct, spot: Spot) -> Iterator[Problem]:
+    match value:
+        case WorkflowSettings():
+            if value.timezone is not None and not is_zone(value.timezone):
+                yield spot.under("timezone").wrong(f"{shown(value.timezone)} is no zone", _ZONE)
+            if value.execution_key is not None:
+                yield from _check_event_field(value.execution_key, spot.under("execution_key"))
+        case GoalEvent(value_field=str() as path):
+            yield from _check_value_field(path, spot.under("value_field"))
+
+
+def _check_value_field(path: str, spot: Spot) -> Iterator[Problem]:
+    try:
+        compile_value_field(path)
+    except ValueError as error:
+        yield spot.wrong(str(error), "a field such as event.total")
+
+
+def _check_event_field(path: str, spot: Spot) -> Iterator[Problem]:
+    """Check the field of an event that stands outside a condition."""
+    if path.startswith("event."):
+        yield from _check_field(path, spot)
+    else:
+        yield spot.wrong(f"{shown(path)} is no field of the event", f"event. before it, such as event.{path}")
 
 
 def _check_instants(value: Struct, spot: Spot) -> Iterator[Problem]:

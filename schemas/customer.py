@@ -31,6 +31,7 @@ MAX_ATTRIBUTES: Final = 200
 MAX_ATTRIBUTES_BYTES: Final = 32 * 1024
 MAX_COUNTED_TYPES: Final = 200
 MAX_STEP_HISTORY: Final = 100
+MAX_ATTRIBUTABLE: Final = 50
 
 
 class Values(Struct, omit_defaults=True, gc=False):
@@ -76,6 +77,14 @@ class StepEntry(Values, array_like=True, gc=False):
     result: str
 
 
+class Entries(Values, array_like=True, gc=False):
+    """How often steps were entered at one instant."""
+
+    at: Millis
+    counts: dict[str, int]
+    """By execution and step."""
+
+
 class Execution(Values, omit_defaults=True, gc=False):
     """One customer's run through one workflow."""
 
@@ -98,6 +107,8 @@ class Execution(Values, omit_defaults=True, gc=False):
     """The status with which the webhook of each step was answered."""
     paused_at: Millis | None = None
     """Since when a command holds it."""
+    key: str | None = None
+    """The value of the workflow's `execution_key`."""
 
 
 class Ended(Values, omit_defaults=True, gc=False):
@@ -108,6 +119,18 @@ class Ended(Values, omit_defaults=True, gc=False):
     ended_at: Millis
     reason: str
     last_send_at: Millis | None = None
+
+
+class Attributable(Values, array_like=True, gc=False):
+    """An execution that has ended, and can still reach its goal by what happens after its last send."""
+
+    execution_id: str
+    workflow_id: str
+    version: int
+    trigger_id: str
+    key: str | None
+    since: Millis
+    until: Millis
 
 
 class Session(Values, omit_defaults=True, gc=False):
@@ -227,6 +250,10 @@ class Customer(Values, omit_defaults=True, gc=False):
     """When time can change what a rule of the lifecycle says."""
     watched_by: int = 0
     """The catalogue under which stage and memberships were computed; 0 while it is the default one."""
+    attributable: list[Attributable] = field(default_factory=list)
+    """Executions that have ended, in the order of their ends, for as long as they can reach their goal."""
+    entries: Entries | None = None
+    """How often steps that an execution can come to again were entered at one instant."""
 
 
 class Head(Struct, frozen=True, kw_only=True):

@@ -20,6 +20,8 @@ NotNegative = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1, le=1_000)]
 """Any count in a trigger or a `performed`: the number of instants a customer's state may have to keep."""
 
+Percent = Annotated[float, Meta(ge=0, le=100)]
+
 ANYTHING: Final[Json] = "*"
 """Stands in `from` and `to` of a changed attribute for whatever it is."""
 
@@ -306,6 +308,19 @@ class UntilDate(Definition, frozen=True, kw_only=True, tag_field="type", tag="un
     target_date: str
 
 
+class UntilCondition(Definition, frozen=True, kw_only=True, tag_field="type", tag="until_condition"):
+    """Waits until a condition holds; after `timeout_hours` goes to `timeout_next_step`, or on without one.
+
+    It is looked at at once, on every event of the customer, when time alone can make it true, and every
+    `check_interval_hours`.
+    """
+
+    condition: Condition
+    check_interval_hours: Positive = 6
+    timeout_hours: Positive | None = None
+    timeout_next_step: Name | None = None
+
+
 class UntilEvent(Definition, frozen=True, kw_only=True, tag_field="type", tag="until_event"):
     """Waits for an event of the customer; after `timeout_hours` goes to `timeout_next_step`, or on without one."""
 
@@ -315,7 +330,7 @@ class UntilEvent(Definition, frozen=True, kw_only=True, tag_field="type", tag="u
     timeout_next_step: Name | None = None
 
 
-WaitConfiguration = FixedTime | UntilTime | UntilDate | UntilEvent
+WaitConfiguration = FixedTime | UntilTime | UntilDate | UntilCondition | UntilEvent
 
 
 class Branch(Definition, frozen=True, kw_only=True):
@@ -505,6 +520,15 @@ class ReEntry(Definition, frozen=True, kw_only=True):
     from_: Literal["ended", "started", "last_send"] = "ended"
 
 
+class GoalEvent(Definition, frozen=True, kw_only=True):
+    """A goal that is reached by an event, which occurred at or after what started the execution."""
+
+    event_type: Name
+    where: Condition | None = None
+    value_field: Name | None = None
+    """The field of the event with the revenue, such as event.total; of a purchase by default its amount."""
+
+
 class WorkflowSettings(Definition, frozen=True, kw_only=True):
     """How executions of a workflow behave as a whole."""
 
@@ -512,6 +536,16 @@ class WorkflowSettings(Definition, frozen=True, kw_only=True):
     allow_multiple_executions: bool = False
     re_entry: ReEntry | None = None
     priority: int = 50
+    exit_conditions: tuple[Condition, ...] = ()
+    """Any of them ends the execution, on any event of the customer or when time makes it true."""
+    goal: Condition | GoalEvent | None = None
+    """What ends the execution as converted: a condition, or `{event_type, where, value_field}`."""
+    attribution_window_hours: Positive | None = None
+    """How long after its last send an execution that has ended can still reach the goal; never by default."""
+    execution_key: Name | None = None
+    """The field of the event, such as event.properties.order_id, of whose values each has executions of its own."""
+    holdout_percent: Percent = 0
+    """How many of 100 customers the workflow never starts for, always the same ones."""
     category: Category = "marketing"
     timezone: str | None = None
 
@@ -655,6 +689,8 @@ class Settings(Definition, frozen=True, kw_only=True, tag_field="kind", tag="set
     max_concurrent_executions: Annotated[int, Meta(ge=1, le=200)] = 50
     max_event_age_hours: Positive = 72
     data_grace_minutes: NotNegative = 10
+    global_holdout_percent: Percent = 0
+    """How many of 100 customers no marketing workflow starts for, always the same ones."""
     require_consent: tuple[Channel, ...] = ("sms",)
     quiet_hours: QuietHours | None = None
     address_verification: Literal["syntax", "strict"] = "syntax"
@@ -689,6 +725,5 @@ NOT_BUILT_YET: Final = {
         "schedule",
     ),
     "step": ("experiment",),
-    "wait": ("until_condition",),
 }
 """Words of SPEC that a definition may not use yet; the error says so, instead of calling them unknown."""

@@ -86,8 +86,9 @@ def _limits(metas: tuple[object, ...]) -> Schema:
 
 def _union(form: object, found: dict[str, Schema]) -> Schema:
     members = get_args(form)
-    if set(members) == set(get_args(Condition)) | {NoneType}:
-        return _any_of([_schema(Condition, found), {"type": "null"}])
+    others = [member for member in members if member not in get_args(Condition)]
+    if others and len(members) - len(others) == len(get_args(Condition)):
+        return _any_of([_schema(Condition, found), *(_schema(member, found) for member in others)])
     if set(members) == set(get_args(Condition)) and "Condition" not in found:
         # Conditions hold conditions: the name is there before what it stands for.
         found["Condition"] = {}
@@ -235,6 +236,8 @@ def _kinds(form: object) -> str:
     if not structs:
         return describe(form).replace("|", "\\|")
     links = " or ".join(f"[{title(struct)}](#{_anchor(title(struct))})" for struct in structs)
+    if len(structs) < len(_structs_in(form)):
+        links = f"a condition, or {links}"
     return f"a list of {links}" if get_origin(form) is tuple else links
 
 

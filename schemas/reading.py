@@ -37,7 +37,6 @@ from schemas.definitions import (
     Trigger,
     TriggerCondition,
     WaitConfiguration,
-    WorkflowSettings,
 )
 from schemas.events import Json
 from schemas.problems import LARGEST, Problem, child, closest, shown, suggestion
@@ -61,11 +60,7 @@ _WORDS: Final[tuple[tuple[object, str], ...]] = (
 )
 _FIELDS_NOT_BUILT_YET: Final[dict[type[Struct], tuple[str, ...]]] = {
     Trigger: ("max_executions",),
-    WorkflowSettings: ("exit_conditions", "goal", "attribution_window_hours", "execution_key", "holdout_percent"),
-    Settings: (
-        "max_sends_per_minute",
-        "global_holdout_percent",
-    ),
+    Settings: ("max_sends_per_minute",),
 }
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -277,19 +272,21 @@ def _read_union(value: object, form: object, place: _Place) -> object:
         return None
     if len(members) == 1:
         return _read(value, members[0], place)
-    if set(members) == set(get_args(Condition)):
-        return _read_condition(value, place)
+    if set(get_args(Condition)) <= set(members):
+        others = [member for member in members if member not in get_args(Condition)]
+        is_other = isinstance(value, dict) and not _CONDITION_KEYS.keys() & value.keys() and "event_type" in value
+        return _read_struct(value, others[0], place) if others and is_other else _read_condition(value, form, place)
     return _read_tagged(value, members, place)
 
 
-def _read_condition(value: object, place: _Place) -> object:
+def _read_condition(value: object, form: object, place: _Place) -> object:
     if not isinstance(value, dict):
-        return place.wrong(f"is {shown(value)}", f"a condition: {_CONDITION}")
+        return place.wrong(f"is {shown(value)}", describe(form))
     present = [key for key in _CONDITION_KEYS if key in value]
     if len(present) > 1:
         return place.wrong(f"has both {present[0]!r} and {present[1]!r}", f"one of them: {_CONDITION}")
     if not present and not {"field", "value"} & value.keys():
-        return place.wrong("is no condition", _CONDITION)
+        return place.wrong("is no condition", describe(form).removeprefix("a condition: "))
     return _read_struct(value, _CONDITION_KEYS[present[0]] if present else Comparison, place)
 
 
@@ -397,10 +394,16 @@ def describe(form: object) -> str:
         return _choices(None, [str(word) for word in arguments])
     if origin in (Union, UnionType):
         members = [member for member in arguments if member is not NoneType]
-        return f"a condition: {_CONDITION}" if set(members) == set(get_args(Condition)) else describe(members[0])
+        is_condition = set(get_args(Condition)) <= set(members)
+        others = [_keys(member) for member in members if is_condition and member not in get_args(Condition)]
+        return ", or ".join([f"a condition: {_CONDITION}", *others]) if is_condition else describe(members[0])
     if origin is tuple:
         return "a list"
     return _PLAIN_WORDS.get(form, "a mapping")
+
+
+def _keys(form: type[Struct]) -> str:
+    return "{" + ", ".join(forms_of(form)) + "}"
 
 
 _PLAIN_WORDS: Final[Mapping[object, str]] = {

@@ -182,6 +182,11 @@ def until_event(name: str, event_type: str, *then: str, **rest: Json) -> Documen
     return step(name, "wait", then, {"type": "until_event", "event_type": event_type, **rest})
 
 
+def until_condition(name: str, condition: Document, *then: str, **rest: Json) -> Document:
+    """Write a wait for a condition."""
+    return step(name, "wait", then, {"type": "until_condition", "condition": condition, **rest})
+
+
 def decision(name: str, kind: str, **configuration: Json) -> Document:
     """Write a decision step."""
     return step(name, "decision", (), {"type": kind, **configuration})

@@ -258,11 +258,21 @@ def _waits(draw: st.DrawFn) -> Document:
 @st.composite
 def _steps(draw: st.DrawFn, position: int, following: tuple[str, ...], back: str | None) -> Document:
     """Draw a step that leads to every one of `following`; a wait leads to `back` as well, or instead."""
-    kinds = ["email", "email", "short", "message", "wait", "until_event", "decision", "action"]
+    kinds = ["email", "email", "short", "message", "wait", "until_event", "until_condition", "decision", "action"]
     if back is not None:
         kinds = ["loop"]
     elif len(following) > 1:
-        kinds = ["email", "short", "message", "wait", "until_event", "decision", "decision", "action"]
+        kinds = [
+            "email",
+            "short",
+            "message",
+            "wait",
+            "until_event",
+            "until_condition",
+            "decision",
+            "decision",
+            "action",
+        ]
     kind = draw(st.sampled_from(kinds))
     step: Document = {"id": f"s{position}", "next_steps": list(following)}
     step |= draw(_sometimes("conditional_logic", conditions(), 8)) if kind != "decision" else {}
@@ -275,13 +285,8 @@ def _steps(draw: st.DrawFn, position: int, following: tuple[str, ...], back: str
             return step | draw(_sending(kind))
         case "wait":
             return step | {"type": "wait", "configuration": draw(_waits())}
-        case "until_event":
-            until: Document = {"type": "until_event", "event_type": draw(st.sampled_from(TYPES))}
-            until |= draw(_sometimes("where", conditions(), 4))
-            until |= draw(_sometimes("timeout_hours", st.sampled_from(SPANS_H), 2))
-            if "timeout_hours" in until and following:
-                until |= draw(_sometimes("timeout_next_step", st.sampled_from(following), 2))
-            return step | {"type": "wait", "configuration": until}
+        case "until_event" | "until_condition":
+            return step | {"type": "wait", "configuration": draw(_awaiting(kind, following))}
         case "action":
             return step | {"type": "action", "configuration": draw(_actions(bool(following)))}
     del step["next_steps"]
@@ -317,6 +322,22 @@ def _messages(draw: st.DrawFn) -> Document:
     configuration |= draw(_sometimes("on_overdue", st.sampled_from(("skip", "reschedule", "exit")), 2))
     configuration |= draw(_sometimes("category", st.just("transactional"), 5))
     return configuration
+
+
+@st.composite
+def _awaiting(draw: st.DrawFn, kind: str, following: tuple[str, ...]) -> Document:
+    """Draw a wait for an event or a condition."""
+    until: Document = {"type": kind}
+    if kind == "until_event":
+        until |= {"event_type": draw(st.sampled_from(TYPES))}
+        until |= draw(_sometimes("where", conditions(), 4))
+    else:
+        until |= {"condition": draw(conditions())}
+        until |= draw(_sometimes("check_interval_hours", st.sampled_from((0.5, 24)), 3))
+    until |= draw(_sometimes("timeout_hours", st.sampled_from(SPANS_H), 2))
+    if "timeout_hours" in until and following:
+        until |= draw(_sometimes("timeout_next_step", st.sampled_from(following), 2))
+    return until
 
 
 def _actions(leads_on: bool) -> st.SearchStrategy[Document]:  # noqa: FBT001
@@ -412,7 +433,19 @@ def _workflow_settings(draw: st.DrawFn) -> Document:
     settings |= draw(_sometimes("priority", st.integers(49, 51)))
     settings |= draw(_sometimes("category", st.just("transactional"), 6))
     settings |= draw(_sometimes("timezone", st.sampled_from(ZONES), 4))
+    settings |= draw(_sometimes("exit_conditions", st.lists(conditions(), min_size=1, max_size=2), 4))
+    settings |= draw(_sometimes("goal", st.one_of(conditions(), _GOAL_EVENTS), 3))
+    settings |= draw(_sometimes("attribution_window_hours", st.sampled_from(SPANS_H), 3)) if "goal" in settings else {}
+    keys = st.sampled_from(("event.session_id", "event.properties.total", "event.type"))
+    settings |= draw(_sometimes("execution_key", keys, 5))
+    settings |= draw(_sometimes("holdout_percent", st.sampled_from((10, 50)), 8))
     return settings
+
+
+_GOAL_EVENTS: Final = st.fixed_dictionaries(
+    {"event_type": st.sampled_from(("order_completed", "email_clicked", "page_viewed"))},
+    optional={"where": conditions(), "value_field": st.sampled_from(("total", "event.properties.total"))},
+)
 
 
 TEMPLATES: Final[tuple[Document, ...]] = (
@@ -480,6 +513,7 @@ def _settings(draw: st.DrawFn) -> Document:
     settings |= draw(_sometimes("address_verification", st.just("strict"), 4))
     settings |= draw(_sometimes("require_consent", st.sampled_from((["email"], [])), 4))
     settings |= draw(_sometimes("channel_spacing_hours", st.sampled_from(({"email": 0.5}, {"push": 0})), 4))
+    settings |= draw(_sometimes("global_holdout_percent", st.just(20), 8))
     return settings
 
 

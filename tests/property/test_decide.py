@@ -243,14 +243,14 @@ def test_ids_are_unique(documents: list[Document], history: list[Line]) -> None:
 
 @few
 @given(definitions(), histories())
-def test_at_most_one_execution_of_a_workflow_is_active_unless_several_are_allowed(
+def test_at_most_one_execution_of_a_workflow_and_key_is_active_unless_several_are_allowed(
     documents: list[Document], history: list[Line]
 ) -> None:
     catalogue = compiled(documents)
     for _, customer, _, _ in steps(engine(catalogue), history):
-        active = [execution.workflow_id for execution in customer.executions]
+        active = [(execution.workflow_id, execution.key) for execution in customer.executions]
         single = [
-            name for name in active if not catalogue.workflows[name].definition.settings.allow_multiple_executions
+            one for one in active if not catalogue.workflows[one[0]].definition.settings.allow_multiple_executions
         ]
         assert len(single) == len(set(single))
         assert len(active) <= catalogue.settings.max_concurrent_executions

@@ -130,7 +130,20 @@ MISTAKES: Final[list[tuple[Json, str, str, str]]] = [
     (workflow(description=None), "description", "is null", "text"),
     (workflow(description=9), "description", "is 9", "text (in quotes)"),
     (workflow(description="\ud800"), "description", "half a surrogate", "UTF-8"),
-    (workflow(settings={"goal": {}}), "settings.goal", "isn't built yet", "leave it out"),
+    (workflow(settings={"goal": {}}), "settings.goal", "is no condition", "{field, operator, value}"),
+    (
+        workflow(settings={"goal": 5}),
+        "settings.goal",
+        "is 5",
+        "or {event_type, where, value_field}",
+    ),
+    (
+        workflow(settings={"goal": {"event_type": "order", "valuefield": "total"}}),
+        "settings.goal.valuefield",
+        "is no known field",
+        "did you mean 'value_field'?",
+    ),
+    (workflow(settings={"holdout_percent": 101}), "settings.holdout_percent", "is 101", "a number from 0 to 100"),
     ({"kind": "segment", "id": "s", "condition": {}}, "condition", "is no condition", "{field, operator, value}"),
     # numbers
     (trigger(priority=1.5), "triggers[0].priority", "is 1.5", "a whole number"),
@@ -172,7 +185,7 @@ MISTAKES: Final[list[tuple[Json, str, str, str]]] = [
     (step("experiment"), "steps[0].type", "step 'experiment' isn't built yet", "one of email, sms, push, social"),
     (step("wait"), "steps[0].configuration.type", "is missing", "one of fixed_time, until_time"),
     (step("wait", type="fixed_tim"), "steps[0].configuration.type", "no known wait", "did you mean 'fixed_time'?"),
-    (step("wait", type="until_condition"), "steps[0].configuration.type", "isn't built yet", "fixed_time"),
+    (step("wait", type="until_condition"), "steps[0].configuration.condition", "is missing", "a condition"),
     (
         step("decision", type="scor_based", thresholds=[]),
         "steps[0].configuration.type",

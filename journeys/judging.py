@@ -1,0 +1,176 @@
+"""What ends an execution wherever it stands: its goal, then its exit conditions, before its waits are looked at.
+
+An event is looked at by every execution that it concerns: with an execution key, only by those with its key. As time
+passes, goal and exit conditions are looked at when a flip says that they may have changed; exit conditions also
+whenever else a timer of the customer is due, because nothing may be sent to somebody who should be out. An execution
+that has ended can still reach its goal for a while after its last send: that is recorded, and changes nothing else.
+"""
+
+from journeys.awaiting import Awaited
+from journeys.catalogue import Catalogue, CompiledWorkflow
+from journeys.commands import is_held
+from journeys.conditions import holds
+from journeys.executions import end, look_from, workflow_of, zone_of
+from journeys.exits import first_that_holds
+from journeys.flips import Flip, soonest
+from journeys.goals import Goal, is_reached_by, worth
+from journeys.keys import read_key
+from journeys.scene import Scene
+from journeys.timing import customer_zone
+from journeys.turn import Turn
+from schemas.customer import Attributable, Customer, Execution, Visit
+from schemas.events import Event, Json
+from schemas.instants import Millis
+
+
+def concerns(turn: Turn, execution: Execution, event: Event) -> bool:
+    """Tell whether an event concerns an execution: one without a key, or with the event's."""
+    if execution.key is None:
+        return True
+    workflow = workflow_of(turn, execution)
+    look_from(turn, execution, workflow, event)
+    return read_key(workflow.key, turn.scene) == execution.key
+
+
+def judge(turn: Turn, execution: Execution, event: Event) -> None:
+    """End the execution if the event reaches its goal, or makes an exit condition hold."""
+    workflow = workflow_of(turn, execution)
+    if workflow.goal is None and not workflow.exits.tests:
+        return
+    look_from(turn, execution, workflow, event)
+    goal, scene = workflow.goal, turn.scene
+    if goal is not None and is_reached_by(goal, event, _since(execution, scene), scene):
+        _convert(turn, execution, goal, {"event_id": event.event_id})
+        return
+    _leave_if_told(turn, execution, workflow, {"event_id": event.event_id})
+
+
+def _since(execution: Execution, scene: Scene) -> Millis:
+    """Return from when on an event counts: from the one on that started the execution."""
+    trigger = scene.trigger()
+    return execution.started_at if trigger is None else min(execution.started_at, trigger.event.occurred_at)
+
+
+def judge_in_time(turn: Turn, execution: Execution, since: Millis, *, has_changed: bool) -> None:
+    """End the execution if time, as it passed since the customer's last decision, made goal or exit condition hold.
+
+    Args:
+        turn: the decision in the making.
+        execution: an active one.
+        since: the customer's last decision.
+        has_changed: whether time has also changed something about her that the goal may look at, as a membership.
+    """
+    workflow = workflow_of(turn, execution)
+    if workflow.goal is None and not workflow.exits.tests:
+        return
+    look_from(turn, execution, workflow)
+    goal = workflow.goal
+    if goal is not None and _may_hold(goal, turn.scene, since, has_changed) and holds(goal.test, turn.scene):
+        _convert(turn, execution, goal, {})
+        return
+    _leave_if_told(turn, execution, workflow, {})
+
+
+def may_hold(turn: Turn, execution: Execution, visit: Visit, since: Millis, has_changed: bool) -> bool:  # noqa: FBT001
+    """Tell whether what a branch of the execution waits for may have come with time since then."""
+    workflow = workflow_of(turn, execution)
+    awaited = workflow.steps[visit.step_id].awaited
+    if awaited is None or awaited.event_type is not None or (awaited.flip is None and not has_changed):
+        return False
+    if visit.parked or is_held(execution, turn.catalogue.holds):
+        return False
+    look_from(turn, execution, workflow)
+    return _may_hold(awaited, turn.scene, since, has_changed)
+
+
+def _may_hold(condition: Awaited | Goal, scene: Scene, since: Millis, has_changed: bool) -> bool:  # noqa: FBT001
+    return condition.event_type is None and (has_changed or _has_come(condition.flip, scene, since))
+
+
+def _has_come(flip: Flip | None, scene: Scene, since: Millis) -> bool:
+    """Tell whether a flip lay between the customer's last decision and now."""
+    if flip is None:
+        return False
+    now, scene.now = scene.now, since
+    at, scene.now = flip(scene), now
+    return at is not None and at <= now
+
+
+def _convert(turn: Turn, execution: Execution, goal: Goal, cause: dict[str, Json]) -> None:
+    detail: dict[str, Json] = {**cause, "value": worth(goal, turn.scene)}
+    turn.record("conversion", execution=execution, detail=detail)
+    end(turn, execution, "goal", detail)
+
+
+def _leave_if_told(turn: Turn, execution: Execution, workflow: CompiledWorkflow, cause: dict[str, Json]) -> None:
+    position = first_that_holds(workflow.exits, turn.scene)
+    if position is not None:
+        end(turn, execution, "exit_condition", {**cause, "exit_condition": position})
+
+
+# Time -----------------------------------------------------------------------------------------------------------
+
+
+def next_flip(customer: Customer, catalogue: Catalogue) -> Millis | None:
+    """Return when time alone may next end an execution of the customer, or what one of its branches waits for."""
+    scene = Scene(customer=customer, now=customer.now, half_life_ms=catalogue.half_life_ms)
+    found: list[Millis] = []
+    for execution in customer.executions:
+        workflow = catalogue.workflow(execution.workflow_id, execution.version)
+        flip = None if workflow is None else soonest(_flips(workflow, execution))
+        if workflow is None or flip is None:
+            continue
+        scene.execution, scene.zone = execution, customer_zone(customer.preferences, workflow.zone)
+        at = flip(scene)
+        found += [] if at is None else [at]
+    return min(found, default=None)
+
+
+def _flips(workflow: CompiledWorkflow, execution: Execution) -> list[Flip | None]:
+    waits = [workflow.steps[visit.step_id].awaited for visit in execution.branches]
+    goal = None if workflow.goal is None else workflow.goal.flip
+    return [goal, workflow.exits.flip, *(awaited.flip for awaited in waits if awaited is not None)]
+
+
+# After the end --------------------------------------------------------------------------------------------------
+
+
+def attribute(turn: Turn, event: Event) -> None:
+    """Record the goals that the event reaches for executions that have ended."""
+    customer, oldest = turn.customer, turn.now - turn.catalogue.max_event_age_ms
+    waiting = [ended for ended in customer.attributable if ended.until > oldest]
+    customer.attributable = [ended for ended in waiting if not _is_brought_about(turn, ended, event)]
+
+
+def _is_brought_about(turn: Turn, ended: Attributable, event: Event) -> bool:
+    workflow = turn.catalogue.workflow(ended.workflow_id, ended.version)
+    if workflow is None or workflow.goal is None or not ended.since <= event.occurred_at < ended.until:
+        return False
+    scene = turn.scene
+    scene.execution, scene.event, scene.zone = None, event, zone_of(turn, workflow)
+    if ended.key is not None and read_key(workflow.key, scene) != ended.key:
+        return False
+    if not is_reached_by(workflow.goal, event, ended.since, scene):
+        return False
+    detail: dict[str, Json] = {
+        "event_id": event.event_id,
+        "value": worth(workflow.goal, scene),
+        "after_last_send_ms": event.occurred_at - ended.since,
+    }
+    turn.record("conversion", execution=_recalled(ended), trigger_id=None, detail=detail)
+    return True
+
+
+def _recalled(ended: Attributable) -> Execution:
+    """Return what a record needs of an execution that has ended."""
+    return Execution(
+        execution_id=ended.execution_id,
+        workflow_id=ended.workflow_id,
+        version=ended.version,
+        trigger_id=ended.trigger_id,
+        started_at=ended.since,
+        expires_at=ended.until,
+        trigger=b"null",
+        branches=[],
+        visits={},
+    )
