@@ -6,7 +6,7 @@ the measure of what the rules alone cost without a state that is stored, records
 
 from bisect import bisect_right, insort
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -16,8 +16,8 @@ MINUTE: Final = 60_000
 DAY: Final = 24 * HOUR
 HALF_LIFE: Final = 14 * DAY
 SILENCE: Final = 468 * HOUR
-LONGEST_MEMORY: Final = 8 * DAY
-"""Longer than any window of the job and any delay of its traffic."""
+LATEST: Final = 2 * HOUR
+"""Longer than any delay of the traffic."""
 SCORES: Final = {
     "signup": 10,
     "page_viewed": 1,
@@ -28,7 +28,7 @@ SCORES: Final = {
     "email_opened": 5,
 }
 COOLDOWN: Final = {
-    "viewed-then-bought": 24 * HOUR,
+    "viewed-then-bought": 168 * HOUR,
     "searched-then-added": 168 * HOUR,
     "checkout-without-order": 168 * HOUR,
     "payment-fails-again": 24 * HOUR,
@@ -72,15 +72,30 @@ class Seen(msgspec.Struct):
 class Person:
     """What the reference remembers of a customer."""
 
-    __slots__ = ("answered", "last_activity", "score", "score_at", "seen", "started", "times", "windows")
+    __slots__ = (
+        "answered",
+        "behind",
+        "chains",
+        "last_activity",
+        "score",
+        "score_at",
+        "score_before",
+        "seen",
+        "started",
+        "visit",
+        "windows",
+    )
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self.seen: set[str] = set()
-        self.times: defaultdict[str, list[int]] = defaultdict(list)
+        self.visit: list[tuple[int, str]] = []
+        self.chains: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+        self.behind: dict[str, int] = {}
         self.windows: defaultdict[str, list[int]] = defaultdict(list)
         self.score = 0.0
         self.score_at: int | None = None
+        self.score_before = 0.0
         self.last_activity: int | None = None
         self.answered: int | None = None
         self.started: dict[str, int] = {}
@@ -104,7 +119,7 @@ class Reference:
         if event.event_id in person.seen:
             return
         person.seen.add(event.event_id)
-        _remember(person, event)
+        _remember(person, event, now)
         for workflow, fires in RULES.get(event.type, ()):
             if not fires(person, event, now):
                 continue
@@ -139,16 +154,15 @@ def read(value: bytes) -> Seen:
     return _decode(value)
 
 
-def _remember(person: Person, event: Seen) -> None:
+def _remember(person: Person, event: Seen, now: int) -> None:
     at = event.occurred_at
     if person.last_activity is None or at > person.last_activity:
         person.last_activity = at
-    times = person.times[event.type]
-    insort(times, at)
-    if times[0] < times[-1] - LONGEST_MEMORY:
-        del times[0]
+    if event.type != "email_opened":
+        _place(person.visit, at, event.type, 60 * MINUTE)
     weight = SCORES.get(event.type, 0)
     if weight:
+        person.score_before = _score(person, now)
         if person.score_at is None:
             person.score, person.score_at = weight, at
         elif at >= person.score_at:
@@ -158,8 +172,51 @@ def _remember(person: Person, event: Seen) -> None:
             person.score += weight * 0.5 ** ((person.score_at - at) / HALF_LIFE)
 
 
-def _within(person: Person, event_type: str, window: int, now: int) -> int:
-    return sum(now - at <= window for at in person.times[event_type])
+def _place(events: list[tuple[int, str]], at: int, what: str, window: int) -> None:
+    """Put an event where it occurred, behind those of its instant; forget what no window reaches any more."""
+    insort(events, (at, what), key=lambda event: event[0])
+    while events[0][0] < events[-1][0] - window - LATEST:
+        del events[0]
+
+
+def _follows(person: Person, workflow: str, at: int, what: str, wanted: Sequence[str], window: int) -> bool:
+    """Take an event into a sequence between whose events others may stand; tell whether it is complete.
+
+    "-" voids what has begun. A match ends the search in everything up to its end.
+    """
+    if at < person.behind.get(workflow, at):
+        return False
+    events = person.chains[workflow]
+    _place(events, at, what, window)
+    begun: list[tuple[int, int]] = []
+    for number, (when, which) in enumerate(events):
+        if which == "-":
+            begun = []
+            continue
+        further = [(start, reached + (wanted[reached] == which)) for start, reached in begun]
+        if any(reached == len(wanted) and when - start < window for start, reached in further):
+            person.behind[workflow] = when
+            del events[: number + 1]
+            return True
+        begun = [(start, reached) for start, reached in further if reached < len(wanted)]
+        if which == wanted[0]:
+            begun.append((when, 1))
+    return False
+
+
+def _runs(person: Person, at: int, wanted: Sequence[str], window: int) -> bool:
+    """Tell whether the newest event of that instant is part of a run of exactly these, with nothing between."""
+    events, length = person.visit, len(wanted)
+    newest = bisect_right(events, at, key=lambda event: event[0]) - 1
+    for start in range(max(0, newest - length + 1), newest + 1):
+        run = events[start : start + length]
+        if [which for _, which in run] == list(wanted) and run[-1][0] - run[0][0] < window:
+            return True
+    return False
+
+
+def _rises(person: Person, least: float, now: int) -> bool:
+    return person.score_before < least <= _score(person, now)
 
 
 def _reaches(person: Person, workflow: str, at: int, window: int, wanted: int) -> bool:
@@ -182,35 +239,56 @@ def _score(person: Person, now: int) -> float:
 
 Rule = Callable[[Person, Seen, int], bool]
 
+
+def _bought(person: Person, event: Seen, _: int) -> bool:
+    wanted = ("product_viewed", "product_added", "order_completed")
+    return _follows(person, "viewed-then-bought", event.occurred_at, event.type, wanted, HOUR)
+
+
+def _checked_out(person: Person, event: Seen, _: int) -> bool:
+    what = "-" if event.type == "order_completed" else event.type
+    if what == "checkout_started" and event.properties.total < 250:
+        return False
+    wanted = ("product_added", "checkout_started")
+    return _follows(person, "checkout-without-order", event.occurred_at, what, wanted, DAY)
+
+
+def _failed_again(person: Person, event: Seen, _: int) -> bool:
+    wanted = ("payment_failed", "payment_failed")
+    return _follows(person, "payment-fails-again", event.occurred_at, event.type, wanted, HOUR)
+
+
+def _searched(person: Person, event: Seen, _: int) -> bool:
+    return _runs(person, event.occurred_at, ("search_performed", "product_viewed", "product_added"), HOUR)
+
+
+VIEWED_THEN_BOUGHT: Final = ("viewed-then-bought", _bought)
+SEARCHED_THEN_ADDED: Final = ("searched-then-added", _searched)
+CHECKOUT_WITHOUT_ORDER: Final = ("checkout-without-order", _checked_out)
+SCORES_RISE: Final[tuple[tuple[str, Rule], ...]] = (
+    ("warm", lambda person, _, now: _rises(person, 80, now)),
+    ("hot", lambda person, _, now: _rises(person, 99, now)),
+)
 RULES: Final[dict[str, tuple[tuple[str, Rule], ...]]] = {
-    "order_completed": (
-        ("viewed-then-bought", lambda person, _, now: _within(person, "product_viewed", 24 * HOUR, now) >= 5),
-    ),
+    "signup": SCORES_RISE,
+    "email_opened": SCORES_RISE,
+    "order_completed": (VIEWED_THEN_BOUGHT, CHECKOUT_WITHOUT_ORDER, *SCORES_RISE),
     "product_added": (
-        (
-            "searched-then-added",
-            lambda person, event, now: (
-                event.properties.price >= 190 and _within(person, "search_performed", HOUR, now) >= 1
-            ),
-        ),
+        VIEWED_THEN_BOUGHT,
+        SEARCHED_THEN_ADDED,
+        CHECKOUT_WITHOUT_ORDER,
         ("full-cart", lambda person, event, _: _reaches(person, "full-cart", event.occurred_at, 60 * MINUTE, 4)),
+        *SCORES_RISE,
     ),
-    "checkout_started": (
-        (
-            "checkout-without-order",
-            lambda person, event, now: (
-                event.properties.total >= 275 and not _within(person, "order_completed", 168 * HOUR, now)
-            ),
-        ),
-    ),
-    "payment_failed": (
-        ("payment-fails-again", lambda person, _, now: _within(person, "payment_failed", HOUR, now) >= 2),
-    ),
+    "checkout_started": (CHECKOUT_WITHOUT_ORDER, *SCORES_RISE),
+    "payment_failed": (("payment-fails-again", _failed_again),),
     "page_viewed": (
         ("many-pages", lambda person, event, _: _reaches(person, "many-pages", event.occurred_at, 60 * MINUTE, 12)),
-        ("warm", lambda person, _, now: 60 <= _score(person, now) <= 63),
+        *SCORES_RISE,
     ),
     "product_viewed": (
+        VIEWED_THEN_BOUGHT,
+        SEARCHED_THEN_ADDED,
         (
             "many-records",
             lambda person, event, _: (
@@ -218,9 +296,10 @@ RULES: Final[dict[str, tuple[tuple[str, Rule], ...]]] = {
                 and _reaches(person, "many-records", event.occurred_at, 30 * MINUTE, 5)
             ),
         ),
-        ("hot", lambda person, _, now: 90 <= _score(person, now) <= 93),
+        *SCORES_RISE,
     ),
     "search_performed": (
+        SEARCHED_THEN_ADDED,
         (
             "lost-in-search",
             lambda person, event, _: _reaches(person, "lost-in-search", event.occurred_at, 20 * MINUTE, 5),

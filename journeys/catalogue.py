@@ -5,6 +5,7 @@ parsed. A catalogue is immutable; executions stay on the version they began with
 predecessors.
 """
 
+import math
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Final, assert_never
@@ -28,10 +29,10 @@ from journeys.goals import Goal, compile_goal
 from journeys.graph import graph_of, repeatable
 from journeys.overdue import OverdueRule
 from journeys.scene import Scene
-from journeys.scoring import weights
+from journeys.scoring import DIGITS, weights
 from journeys.sequences import Sequence, compile_sequence
 from journeys.templates import CompiledTemplate, compile_template
-from journeys.thresholds import Metric, Threshold
+from journeys.thresholds import SESSION_METRICS, Metric, Threshold
 from journeys.timing import CompiledTiming, CompiledWait, compile_timing, compile_wait
 from journeys.watching import NOTHING, Touched, Watch, compile_watch
 from journeys.webhooks import Webhook, compile_webhook
@@ -216,6 +217,10 @@ class Catalogue(Struct, kw_only=True, frozen=True):
     absences: dict[str, CompiledTrigger] = {}
     """By their memory."""
     rises: dict[Metric, Rises] = {}
+    lowest_score: float = math.inf
+    """A sum below this has reached no threshold of the score, rounded or not."""
+    lowest_of_session: tuple[float, float, float] | None = None
+    """The least thresholds of a session's events, pages and milliseconds; None where no trigger asks for them."""
     has_strict_sequences: bool = False
     changes: tuple[CompiledTrigger, ...] = ()
     """The triggers that wait for a change of the customer."""
@@ -268,6 +273,7 @@ def compile_catalogue(
     watch = compile_watch(definitions, number, clauses, _watched_before(number, predecessors or {}))
     weight_of = weights(definitions.scoring)
     earlier = () if predecessors is None else predecessors.values()
+    rises = _rises(triggers)
     return Catalogue(
         number=number,
         settings=definitions.settings,
@@ -283,7 +289,9 @@ def compile_catalogue(
         plans=_index(triggers, clauses, weight_of, watch),
         silences=tuple(sorted((trigger for trigger in triggers if trigger.silence_ms), key=timer_rank)),
         absences={trigger.memory: trigger for trigger in triggers if isinstance(trigger.condition, AwaitedAbsence)},
-        rises=_rises(triggers),
+        rises=rises,
+        lowest_score=rises["engagement_score"].leasts[0] - 10.0**-DIGITS if "engagement_score" in rises else math.inf,
+        lowest_of_session=_lowest_of_session(rises),
         has_strict_sequences=any(isinstance(t.condition, Sequence) and t.condition.strict for t in triggers),
         changes=tuple(trigger for trigger in triggers if isinstance(trigger.condition, AwaitedChange)),
         watch=watch,
@@ -311,6 +319,14 @@ def _rises(triggers: list[CompiledTrigger]) -> dict[Metric, Rises]:
         leasts, sorted_triggers = zip(*entries, strict=True)
         rises[metric] = Rises(leasts=leasts, triggers=sorted_triggers)
     return rises
+
+
+def _lowest_of_session(rises: Mapping[Metric, Rises]) -> tuple[float, float, float] | None:
+    if not any(metric in rises for metric in SESSION_METRICS):
+        return None
+    events, pages, minutes = (rises[metric].leasts[0] if metric in rises else math.inf for metric in SESSION_METRICS)
+    # A little less: divided by a minute again, milliseconds needn't come out the same.
+    return events, pages, minutes * MINUTE_MS - 1
 
 
 def timer_rank(trigger: CompiledTrigger) -> tuple[int, int, str, str]:

@@ -30,7 +30,7 @@ from journeys.executions import end, resume, start, take_event, workflow_of
 from journeys.frequency import count_raises, forget, is_full
 from journeys.judging import attribute, concerns, judge, judge_in_time, may_hold, next_flip
 from journeys.keeping import keep_after_event, keep_due, keep_in_time, keep_under_new_catalogue, note_crm_changes
-from journeys.rising import Rise, levels, rises_of
+from journeys.rising import Rise, levels, may_rise, rises_of
 from journeys.scene import Scene
 from journeys.sequences import Sequence
 from journeys.starting import Firing, execution_key, is_first_of_day, refusal
@@ -137,7 +137,7 @@ def _apply(turn: Turn, event: Event) -> None:
     customer, catalogue = turn.customer, turn.catalogue
     is_new = customer.first_seen is None
     plan = catalogue.plans.get(event.type, catalogue.unnamed)
-    before = levels(customer, catalogue.rises) if catalogue.rises else None
+    before = levels(customer, catalogue) if catalogue.rises else None
     changed = _learn(turn, event, plan)
     touched = plan.behavioral if event.stream == "behavioral" else plan.otherwise
     if is_new:
@@ -152,7 +152,9 @@ def _apply(turn: Turn, event: Event) -> None:
     place = 0
     if catalogue.has_strict_sequences and event.stream == "behavioral":
         place = sequences.add_place(customer.timeline, event.occurred_at)
-    rises = _NO_RISES if before is None else rises_of(turn.scene, before, catalogue.rises)
+    rises = _NO_RISES
+    if before is not None and may_rise(customer, before, catalogue):
+        rises = rises_of(turn.scene, before, catalogue.rises)
     changes = _take_changes(turn) if turn.changes else _NO_CHANGES
     triggers = _with_others(plan.triggers, rises, changes) if rises or changes else plan.triggers
     _take_triggers(turn, event, triggers, place, rises, changes)
@@ -182,27 +184,25 @@ def _take_triggers(
         changes: what it has changed, by the trigger that waits for it.
     """
     for trigger in triggers:
-        if trigger.condition is not None:
-            _take_condition(turn, trigger, event, place, rises, changes)
-            continue
-        if trigger.where is not None and not _matches(turn, trigger, event):
-            continue
-        if not trigger.wanted or _reaches(turn.customer, trigger, event.occurred_at):
-            _fire(turn, trigger, event)
+        condition = trigger.condition
+        if condition is None:
+            if trigger.where is not None and not _matches(turn, trigger, event):
+                continue
+            if not trigger.wanted or _reaches(turn.customer, trigger, event.occurred_at):
+                _fire(turn, trigger, event)
+        elif isinstance(condition, Sequence):
+            if _completes(turn, trigger, condition, event, place):
+                _fire(turn, trigger, event)
+        else:
+            _take_condition(turn, trigger, condition, event, rises, changes)
 
 
 def _take_condition(
-    turn: Turn, trigger: CompiledTrigger, event: Event, place: int, rises: Mapping[str, Rise],
-    changes: Mapping[str, Awaited],
+    turn: Turn, trigger: CompiledTrigger, condition: Threshold | AwaitedAbsence | AwaitedChange, event: Event,
+    rises: Mapping[str, Rise], changes: Mapping[str, Awaited],
 ) -> None:  # fmt: skip
     """Let the event reach a trigger that takes more than this one event."""
-    condition = trigger.condition
     match condition:
-        case Sequence():
-            if _completes(turn, trigger, condition, event, place):
-                _fire(turn, trigger, event)
-            elif turn.scene.warnings:
-                turn.scene.warnings.clear()
         case Threshold():
             if _matches(turn, trigger, event):
                 rise = rises[trigger.key]
@@ -212,8 +212,6 @@ def _take_condition(
             _await_absence(turn, trigger, condition, event)
         case AwaitedChange():
             _fire_change(turn, trigger, changes[trigger.key][1], event)
-        case None:
-            pass
         case _:
             assert_never(condition)
 
@@ -222,21 +220,31 @@ def _completes(turn: Turn, trigger: CompiledTrigger, sequence: Sequence, event: 
     """Take the event into a sequence; its tests are looked at now, whatever completes the sequence later."""
     bits, tests = sequence.standing_for[event.type]
     if tests:
-        _look_at(turn, trigger, event)
-        for bit, test in tests:
-            if test(turn.scene):
-                bits |= bit
-    customer, at = turn.customer, event.occurred_at
-    behavioral = event.stream == "behavioral"
-    if not bits and (behavioral or not sequence.strict):
+        bits |= _bits_that_hold(turn, trigger, event, tests)
+    customer, strict = turn.customer, sequence.strict
+    if not bits and (not strict or event.stream == "behavioral"):
         return False
     memory = customer.sequences.get(trigger.memory)
     if memory is None:
         memory = customer.sequences[trigger.memory] = SequenceMemory()
-    if sequence.strict:
-        place = place if behavioral else sequences.place_between(customer.timeline, at)
-        return sequences.advance_strict(memory, sequence, place, bits, customer.timeline)
-    return sequences.advance_relaxed(memory, sequence, at, bits, turn.now - turn.catalogue.max_event_age_ms)
+    if not strict:
+        return sequences.advance_relaxed(memory, sequence, event.occurred_at, bits)
+    if event.stream != "behavioral":
+        place = sequences.place_between(customer.timeline, event.occurred_at)
+    return sequences.advance_strict(memory, sequence, place, bits, customer.timeline)
+
+
+def _bits_that_hold(
+    turn: Turn, trigger: CompiledTrigger, event: Event, tests: tuple[tuple[int, sequences.Test], ...]
+) -> int:  # fmt: skip
+    scene, bits = _look_at(turn, trigger, event), 0
+    for bit, test in tests:
+        if test(scene):
+            bits |= bit
+    if scene.warnings:
+        # What couldn't be compared belongs to no decision: which event completes the sequence isn't known yet.
+        scene.warnings.clear()
+    return bits
 
 
 def _await_absence(turn: Turn, trigger: CompiledTrigger, awaited: AwaitedAbsence, event: Event) -> None:

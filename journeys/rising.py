@@ -6,31 +6,21 @@ firing says so.
 """
 
 from collections.abc import Mapping
-from typing import Final
 
 from msgspec import Struct
 
-from journeys.catalogue import CompiledTrigger, Rises
+from journeys.catalogue import Catalogue, CompiledTrigger, Rises
 from journeys.fields import OVERRIDE
 from journeys.scene import Scene
-from journeys.scoring import DIGITS, read_score
+from journeys.scoring import read_score
 from journeys.thresholds import Metric, SessionLevels, confidence, reached, session_levels, session_moves
 from schemas.customer import Customer
 from schemas.events import Json
 from schemas.instants import Millis
 
-_LAST_DIGIT: Final = 10.0**-DIGITS
-_NO_SESSION: Final = SessionLevels(None)
-_SCORE_ALONE: Final = {"engagement_score": 0}.keys()
-
-
-class Levels(Struct, frozen=True):
-    """What thresholds look at, as it was before an event."""
-
-    total: float
-    total_at: Millis | None
-    attribute: Json
-    session: SessionLevels
+Levels = tuple[float, Millis | None, Json, SessionLevels | None]
+"""What thresholds look at, as it was before an event: the sum of the score and its instant, the attribute that stands
+in for the score, and the session, where a trigger asks for it. A plain tuple, made for every event."""
 
 
 class Rise(Struct, frozen=True, kw_only=True):
@@ -42,21 +32,33 @@ class Rise(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
-def levels(customer: Customer, rises: Mapping[Metric, Rises]) -> Levels:
+def levels(customer: Customer, catalogue: Catalogue) -> Levels:
     """Take down what an event may move, as far as a trigger asks for it."""
-    attribute = customer.attributes.get("engagement_score")
-    session = _NO_SESSION if rises.keys() == _SCORE_ALONE else session_levels(customer)
-    return Levels(customer.score, customer.score_at, attribute, session)
+    attributes = customer.attributes
+    session = None if catalogue.lowest_of_session is None else session_levels(customer)
+    return customer.score, customer.score_at, attributes.get("engagement_score") if attributes else None, session
+
+
+def may_rise(customer: Customer, before: Levels, catalogue: Catalogue) -> bool:
+    """Tell, for little, whether an event can have reached anything: most can't."""
+    # Time only lowers a sum above 0, so a sum below all thresholds is a score below them.
+    if customer.score >= catalogue.lowest_score or before[2] is not None or "engagement_score" in customer.attributes:
+        return True
+    lowest, session = catalogue.lowest_of_session, customer.session
+    if lowest is None or session is None:
+        return False
+    events, pages, lasted_ms = lowest
+    return session.events >= events or session.pages >= pages or session.last_at - session.started_at >= lasted_ms
 
 
 def rises_of(scene: Scene, before: Levels, rises: Mapping[Metric, Rises]) -> dict[str, Rise]:
     """Return what the event has reached, by the trigger's key."""
     found: dict[str, Rise] = {}
-    scores = rises.get("engagement_score")
+    scores, session = rises.get("engagement_score"), before[3]
     if scores is not None:
-        _collect(found, "engagement_score", scores, _score_move(scene, before, scores.leasts[0]))
-    if before.session is not _NO_SESSION:
-        for metric, low, high in session_moves(before.session, scene.customer):
+        _collect(found, "engagement_score", scores, _score_move(scene, before))
+    if session is not None:
+        for metric, low, high in session_moves(session, session_levels(scene.customer)):
             if metric in rises:
                 _collect(found, metric, rises[metric], (low, high, ()))
     return found
@@ -75,14 +77,12 @@ def _collect(found: dict[str, Rise], metric: Metric, rises: Rises, move: Move | 
         found[trigger.key] = Rise(trigger=trigger, confidence=confidence(high, least), detail=detail, warnings=warnings)
 
 
-def _score_move(scene: Scene, before: Levels, lowest: float) -> Move | None:
-    """Return the score before and after the event, or None where it can't have reached anything."""
+def _score_move(scene: Scene, before: Levels) -> Move | None:
+    """Return the score before and after the event, or None where one of them is no number."""
     customer, now, half_life_ms = scene.customer, scene.now, scene.half_life_ms
+    total, total_at, attribute_before, _ = before
     attribute = customer.attributes.get("engagement_score")
-    # Time only lowers a sum above 0, so most events are done here.
-    if attribute is None and before.attribute is None and customer.score < lowest - _LAST_DIGIT:
-        return None
-    low = _score(before.attribute, before.total, before.total_at, now, half_life_ms)
+    low = _score(attribute_before, total, total_at, now, half_life_ms)
     high = _score(attribute, customer.score, customer.score_at, now, half_life_ms)
     if low is None or high is None:
         return None

@@ -87,7 +87,7 @@ def compile_sequence(
 # Relaxed ------------------------------------------------------------------------------------------------------
 
 
-def advance_relaxed(memory: SequenceMemory, sequence: Sequence, at: Millis, bits: int, horizon: Millis) -> bool:
+def advance_relaxed(memory: SequenceMemory, sequence: Sequence, at: Millis, bits: int) -> bool:
     """Place an event and tell whether it completes the sequence.
 
     Args:
@@ -95,41 +95,47 @@ def advance_relaxed(memory: SequenceMemory, sequence: Sequence, at: Millis, bits
         sequence: a relaxed one.
         at: when the event occurred.
         bits: what it stands for; not 0.
-        horizon: events that occurred before this no longer need a place among those they are late for.
     """
-    if memory.behind is not None and at < memory.behind:
+    places, behind = memory.places, memory.behind
+    if behind is not None and at < behind:
         return False
-    places = memory.places
     if not places or at >= places[-1]:
         places.append(at)
         memory.bits.append(bits)
-        if _step(memory.live, sequence, at, bits):
+        live = memory.live
+        if bits == 1 and live:
+            live[0] = at
+        # Where nothing has begun and this begins nothing, most events that a sequence names end here.
+        elif (live or bits & 1 or sequence.length == 1) and _step(live, sequence, at, bits):
             _begin_anew(memory, sequence, len(places))
             return True
     elif _insert(memory, sequence, at, bits):
         return True
-    if len(places) > KEPT_FOR_LATE_EVENTS + _SLACK or places[0] < horizon:
-        _forget_oldest(memory, sequence, horizon)
+    if len(places) > KEPT_FOR_LATE_EVENTS + _SLACK:
+        _forget_oldest(memory, sequence)
     return False
 
 
 def _step(live: list[Millis | None], sequence: Sequence, at: Millis, bits: int) -> bool:
     """Advance the chains by one event in order; return True, with the chains as they were, if it completes one."""
+    length = sequence.length
     if bits & sequence.last:
-        started = at if sequence.length == 1 else live[-1] if live else None
+        started = at if length == 1 else live[-1] if live else None
         if started is not None and (sequence.within_ms is None or at - started < sequence.within_ms):
             return True
-    if bits & sequence.void:
-        live.clear()
-    elif live and bits > 1:
-        for place in range(sequence.length - 2, 0, -1):
-            started = live[place - 1]
-            if bits >> place & 1 and started is not None:
-                live[place] = _latest(live[place], started)
-    if bits & 1 and sequence.length > 1:
-        if not live:
-            live.extend([None] * (sequence.length - 1))
-        live[0] = _latest(live[0], at)
+    if bits > 1 and live:
+        if bits & sequence.void:
+            live.clear()
+        else:
+            for place in range(length - 2, 0, -1):
+                if bits >> place & 1 and (started := live[place - 1]) is not None:
+                    live[place] = _latest(live[place], started)
+    if bits & 1 and length > 1:
+        if live:
+            live[0] = _latest(live[0], at)
+        else:
+            live.append(at)
+            live.extend([None] * (length - 2))
     return False
 
 
@@ -161,12 +167,13 @@ def _begin_anew(memory: SequenceMemory, sequence: Sequence, number: int) -> None
         _step(memory.live, sequence, place, bits)
 
 
-def _forget_oldest(memory: SequenceMemory, sequence: Sequence, horizon: Millis) -> None:
+def _forget_oldest(memory: SequenceMemory, sequence: Sequence) -> None:
     """Fold the oldest events into `base`: from now on, what comes later than they did is placed behind them."""
-    places = memory.places
-    number = max(bisect_left(places, horizon), len(places) - KEPT_FOR_LATE_EVENTS)
+    places, base = memory.places, memory.base
+    number = len(places) - KEPT_FOR_LATE_EVENTS
     for place, bits in zip(places[:number], memory.bits[:number], strict=True):
-        _step(memory.base, sequence, place, bits)
+        if base or bits & 1:
+            _step(base, sequence, place, bits)
     del places[:number]
     del memory.bits[:number]
 
@@ -185,8 +192,8 @@ def add_place(timeline: list[int], at: Millis) -> int:
         before = timeline[position - 1] if position else floor
         place = min(max(before, floor) + 2, floor + _PLACES - 2)
         timeline.insert(position, place)
-    if len(timeline) > TIMELINE:
-        del timeline[0]
+    if len(timeline) > TIMELINE + _SLACK:
+        del timeline[:_SLACK]
     return place
 
 
@@ -213,7 +220,9 @@ def advance_strict(
     if not places or place >= places[-1]:
         places.append(place)
         memory.bits.append(bits)
-        completes = bool(bits & sequence.last) and _is_run(memory, sequence, len(places) - length, timeline)
+        start = len(places) - length
+        may_end = bits & sequence.last and start >= 0 and memory.bits[start] & 1
+        completes = may_end != 0 and _is_run(memory, sequence, start, timeline)
     else:
         position = bisect_right(places, place)
         places.insert(position, place)
@@ -230,14 +239,16 @@ def advance_strict(
 def _is_run(memory: SequenceMemory, sequence: Sequence, start: int, timeline: list[int]) -> bool:
     """Tell whether the events from `start` on stand for the items, one after the other, with nothing between."""
     end = start + sequence.length
-    if start < 0 or not all(bits >> item & 1 for item, bits in enumerate(memory.bits[start:end])):
-        return False
-    if any(bits & sequence.void for bits in memory.bits[start + 1 : end - 1]):
+    bits = memory.bits[start:end]
+    for item, those in enumerate(bits):
+        if not those >> item & 1:
+            return False
+    if any(those & sequence.void for those in bits[1:-1]):
         return False
     first, last = memory.places[start], memory.places[end - 1]
     if sequence.within_ms is not None and last // _PLACES - first // _PLACES >= sequence.within_ms:
         return False
-    if len(timeline) == TIMELINE and first < timeline[0]:
+    if len(timeline) >= TIMELINE and first < timeline[0]:
         # What stood between isn't known any more.
         return sequence.length == 1
     behavioral = sum(place % 2 == 0 for place in memory.places[start:end])

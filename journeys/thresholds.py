@@ -34,13 +34,10 @@ class Threshold(Struct, frozen=True, kw_only=True):
     least: float
 
 
-class SessionLevels(Struct, frozen=True):
-    """The session's numbers as they were before an event; all 0 where there was none."""
-
-    session: Session | None
-    events: int = 0
-    pages: int = 0
-    duration_minutes: float = 0.0
+SessionLevels = tuple[Session | None, int, int, float]
+"""The session's numbers as they were before an event, in the order of `SESSION_METRICS`; a plain tuple, made for every
+event."""
+NO_SESSION: Final[SessionLevels] = (None, 0, 0, 0.0)
 
 
 def confidence(value: float, least: float) -> float:
@@ -54,21 +51,20 @@ def reached(leasts: Sequence[float], before: float, after: float) -> range:
 
 
 def session_levels(customer: Customer) -> SessionLevels:
-    """Return the numbers of the latest session."""
+    """Return the numbers of the latest session; all 0 where there is none."""
     session = customer.session
     if session is None:
-        return SessionLevels(None)
-    return SessionLevels(session, session.events, session.pages, (session.last_at - session.started_at) / MINUTE_MS)
+        return NO_SESSION
+    return session, session.events, session.pages, (session.last_at - session.started_at) / MINUTE_MS
 
 
-def session_moves(before: SessionLevels, customer: Customer) -> list[tuple[Metric, float, float]]:
-    """Return what an event has changed of the latest session: the metric, its value before and after."""
-    after = session_levels(customer)
-    if after.session is not before.session:
-        before = SessionLevels(None)
+def session_moves(before: SessionLevels, after: SessionLevels) -> list[tuple[Metric, float, float]]:
+    """Return what an event has lifted of the latest session: the metric, its value before and after."""
+    if after[0] is not before[0]:
+        before = NO_SESSION
     moves: list[tuple[Metric, float, float]] = [
-        ("events", before.events, after.events),
-        ("pages", before.pages, after.pages),
-        ("duration_minutes", before.duration_minutes, after.duration_minutes),
+        ("events", before[1], after[1]),
+        ("pages", before[2], after[2]),
+        ("duration_minutes", before[3], after[3]),
     ]
     return [move for move in moves if move[2] > move[1]]

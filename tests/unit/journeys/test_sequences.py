@@ -238,7 +238,7 @@ def test_what_is_remembered_is_bounded(contiguity: str) -> None:
         one.publish("email_opened", number * 100 + 50)
     memory = next(iter(one.customer().sequences.values()))
     assert len(memory.places) == len(memory.bits) <= 24
-    assert len(one.customer().timeline) <= 32
+    assert len(one.customer().timeline) <= 40
 
 
 def test_a_sequence_knows_nothing_from_before_its_conditions_changed() -> None:
