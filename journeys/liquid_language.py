@@ -87,8 +87,6 @@ class LiquidText:
             self._template = environment.from_string(source)
         except LiquidError as error:
             raise LiquidMistake(_sentence(error)) from None
-        except RecursionError:
-            raise LiquidMistake("is nested too deeply") from None
         _check_filters(self._template, environment, source)
 
     def render(self, look: Look, moment: Moment, unfilled: dict[str, None]) -> str:

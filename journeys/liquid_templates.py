@@ -84,7 +84,7 @@ class _Compiler:
         self.placeholders = placeholders
         self.flaws: list[Flaw] = []
 
-    def __call__(self, source: str, target: Target, *path: str) -> LiquidText:
+    def __call__(self, source: str, target: Target, *path: str | int) -> LiquidText:
         try:
             return LiquidText(_with_slots(source, self.placeholders), target)
         except LiquidMistake as mistake:
@@ -140,7 +140,7 @@ def compile_liquid(
         required=template.personalization_fields,
     )
     for number, subject in enumerate(template.a_b_test_variants):
-        compiler(subject, "text", "a_b_test_variants", str(number))
+        compiler(subject, "text", "a_b_test_variants", number)
     if compiler.flaws:
         raise TemplateProblem(compiler.flaws)
     return compiled

@@ -36,7 +36,7 @@ _EXACT_FLOAT: Final = 2**53
 class Flaw(Struct, frozen=True, kw_only=True):
     """One mistake in a template: under which keys of the definition, what is wrong, what would be right."""
 
-    path: tuple[str, ...]
+    path: tuple[str | int, ...]
     message: str
     expected: str = "a template that compiles"
 
@@ -47,7 +47,7 @@ class TemplateProblem(ValueError):
     def __init__(self, flaws: Iterable[Flaw]) -> None:
         """Keep the flaws, and write them as one text."""
         self.flaws = tuple(flaws)
-        super().__init__("; ".join(f"{'.'.join(flaw.path)}: {flaw.message}" for flaw in self.flaws))
+        super().__init__("; ".join(f"{'.'.join(map(str, flaw.path))}: {flaw.message}" for flaw in self.flaws))
 
 
 class CompiledVariant(Struct, Generic[Scene, Piece], frozen=True, kw_only=True):

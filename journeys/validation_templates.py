@@ -22,6 +22,7 @@ _LIQUID_LINK: Final = re.compile(rf"\{{[{{%][^{{}}]*\b({'|'.join(LINKS)})\b")
 _DYNAMIC: Final = "dynamic_content_"
 # Where braces belong to another language. A comment may be a placeholder, but says nothing to a reader.
 _FOREIGN: Final = re.compile(r"<(style|script|mj-style)\b|<!--", re.IGNORECASE)
+_Path = tuple[str | int, ...]
 _MOST: Final = 20
 """Of one kind in one text: whoever made one such mistake may have made it everywhere."""
 
@@ -39,7 +40,7 @@ def suspicions(template: Template, settings: Settings) -> Iterator[Flaw]:
     yield from _unused_rules(texts, template)
 
 
-def _texts(template: Template) -> Iterator[tuple[tuple[str, ...], str]]:
+def _texts(template: Template) -> Iterator[tuple[_Path, str]]:
     named: Mapping[str, str | None] = {
         "subject_template": template.subject_template,
         "content_template": template.content_template,
@@ -52,13 +53,13 @@ def _texts(template: Template) -> Iterator[tuple[tuple[str, ...], str]]:
         if text:
             yield (name,), text
     for number, text in enumerate(template.a_b_test_variants):
-        yield ("a_b_test_variants", str(number)), text
+        yield ("a_b_test_variants", number), text
     for name, rule in template.dynamic_content_rules.items():
         for variant in rule.content_variants:
             yield ("dynamic_content_rules", name), variant.content
 
 
-def _in_fields(path: tuple[str, ...], text: str, template: Template) -> Iterator[Flaw]:
+def _in_fields(path: _Path, text: str, template: Template) -> Iterator[Flaw]:
     """Find what looks like a placeholder, in a template where only `{name}` is one."""
     liquid = "mjml_liquid" if template.engine == "mjml" else "liquid"
     for match in _first(_DOUBLE, text):
@@ -90,7 +91,7 @@ def _without_foreign(text: str) -> str:
     return "".join(pieces)
 
 
-def _without_rule(path: tuple[str, ...], text: str, template: Template) -> Iterator[Flaw]:
+def _without_rule(path: _Path, text: str, template: Template) -> Iterator[Flaw]:
     placeholders = {rule.placeholder for rule in template.dynamic_content_rules.values()}
     for match in _first(_PLACEHOLDER, text):
         rule = match[1].removeprefix(_DYNAMIC)
@@ -106,7 +107,7 @@ def _without_rule(path: tuple[str, ...], text: str, template: Template) -> Itera
         yield Flaw(path=path, message=message, expected=expected)
 
 
-def _unused_rules(texts: Mapping[tuple[str, ...], str], template: Template) -> Iterator[Flaw]:
+def _unused_rules(texts: Mapping[_Path, str], template: Template) -> Iterator[Flaw]:
     for name, rule in template.dynamic_content_rules.items():
         placeholder = f"{{{_DYNAMIC}{name}}}" if rule.placeholder is None else rule.placeholder
         if not any(placeholder in text for path, text in texts.items() if path[0] != "dynamic_content_rules"):
@@ -114,7 +115,7 @@ def _unused_rules(texts: Mapping[tuple[str, ...], str], template: Template) -> I
             yield Flaw(path=("dynamic_content_rules", name), message=message, expected="the placeholder in the content")
 
 
-def _links_to_nowhere(path: tuple[str, ...], text: str, *, fields: bool) -> Iterator[Flaw]:
+def _links_to_nowhere(path: _Path, text: str, *, fields: bool) -> Iterator[Flaw]:
     found = (match[1] for match in (_PLACEHOLDER if fields else _LIQUID_LINK).finditer(text))
     for name in dict.fromkeys(name for name in found if name in LINKS):
         message = f"{name} has no value without public_url in the settings"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from journeys import addresses
 from journeys.addresses import email_status
 from schemas.instants import DAY_MS
-from tests.journey import Journey, is_, mail, wait, workflow
+from tests.journey import Journey, is_, mail, trigger, wait, workflow
 
 
 @pytest.mark.parametrize(
@@ -160,6 +160,14 @@ def test_a_finding_is_no_activity() -> None:
     journey = Journey(workflow())
     verified(journey, 0, "undeliverable")
     assert journey.customer().last_activity is None
+
+
+def test_without_an_address_there_is_no_status() -> None:
+    journey = Journey(
+        workflow(mail(), on=[trigger("page_viewed", where=is_("email_status", "not_exists"))]), email=None
+    )
+    journey.publish("page_viewed")
+    assert journey.started() == 1
 
 
 def test_an_impossible_address_gives_way_to_a_possible_one_and_to_no_other() -> None:

@@ -93,7 +93,7 @@ def test_a_value_is_escaped_in_html_and_nowhere_else() -> None:
 
 FILTERS = (
     *("append: v", "prepend: v", "replace: 'a', v", "replace_first: 'a', v", "join: v", "default: v", "split: 'a'"),
-    *("upcase", "capitalize", "strip_html", "newline_to_br", "strip_newlines", "escape_once", "url_decode", "squish"),
+    *("upcase", "capitalize", "strip_html", "strip_newlines", "escape_once", "url_decode", "squish"),
     *("url_encode | url_decode", "base64_encode | base64_decode", "truncate: 99, v", "truncatewords: 9, v", "sort"),
     *("slice: 0, 99", "remove: 'a'", "first", "last", "concat: l", "uniq", "compact", "map: 'a'", "reverse", "date: v"),
 )
@@ -109,7 +109,13 @@ def test_no_value_brings_markup_into_the_html_through_any_filter(value: str, fil
             written = write(f"{{{{ {start}{chain} }}}}", "markup", v=value, l=[value, value])
         except RenderFailure:
             continue
-        assert not set("<>\"'") & set(written.replace("<br />", ""))
+        assert not set("<>\"'") & set(written)
+
+
+@given(st.text(alphabet="<>\"'&\n\r b", max_size=20))
+def test_line_breaks_become_markup_and_nothing_else_does(value: str) -> None:
+    written = write("{{ v | newline_to_br }}", "markup", v=value)
+    assert not set("<>\"'") & set(written.replace("<br />", ""))
 
 
 # Time ------------------------------------------------------------------------------------------------------------
@@ -127,6 +133,7 @@ def test_no_value_brings_markup_into_the_html_through_any_filter(value: str, fil
         ("{{ 1767258000 | date: '%H' }} {{ 1767258000000 | date: '%s %%s' }}", "04 1767258000 %s"),
         ("{{ 'soon' | date: '%H' }} {{ true | date: '%H' }} {{ 'now' | date }}", "soon true now"),
         ("{{ nothing | date: '%H' }}", ""),
+        ("{{ '2026-07-01T12:00+0200' | date: '%H' }} {{ trigger | date: '%H' }}", "2026-07-01T12:00+0200 "),
     ],
 )
 def test_time_is_the_decisions_and_the_customers(source: str, expected: str) -> None:
@@ -250,7 +257,7 @@ def test_every_text_that_does_not_compile_is_told_at_once() -> None:
         ("subject_template",),
         ("preheader",),
         ("dynamic_content_rules", "r"),
-        ("a_b_test_variants", "0"),
+        ("a_b_test_variants", 0),
     }
 
 
@@ -311,6 +318,25 @@ def test_dynamic_content_stands_within_liquid_and_is_liquid_itself() -> None:
 def test_a_variant_holds_no_other_and_not_itself() -> None:
     rule = DynamicContentRule(content_variants=(ContentVariant(content="[{{ tidings_dynamic_0 }}]"),))
     assert rendered(liquid("{dynamic_content_a}", dynamic_content_rules={"a": rule})).html == "[]"
+
+
+def test_a_variant_that_cannot_be_rendered_fails_as_the_whole_does() -> None:
+    rule = DynamicContentRule(content_variants=(ContentVariant(content="\n{{ 1 | divided_by: v }}"),))
+    failure = rendered(liquid("{dynamic_content_a}", dynamic_content_rules={"a": rule}), v=0).failure
+    assert failure is not None
+    assert (failure.reason, failure.message) == ("template_error", "line 2: divided_by: can't divide by 0")
+
+
+def test_other_channels_have_text_alone_unescaped_and_as_it_stands() -> None:
+    template = liquid("<3 {{ v }}\n\n\n{{ v }} ", channel="sms", preheader="never")
+    result = rendered(template, v="&")
+    assert (result.html, result.text) == (None, "<3 &\n\n\n& ")
+
+
+def test_a_template_may_have_its_own_text_and_answers_go_where_it_says() -> None:
+    template = liquid("<p>a</p>", text_template="b {{ v }}", reply_to="{{ v }}")
+    result = rendered(template, v="o@example.com, p@example.com")
+    assert (result.text, result.reply_to) == ("b o@example.com, p@example.com", "o@example.com p@example.com")
 
 
 def test_a_preheader_goes_behind_the_body_that_is_there_and_not_one_that_liquid_names() -> None:

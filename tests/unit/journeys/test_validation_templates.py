@@ -57,6 +57,13 @@ def test_styles_scripts_comments_and_plain_braces_are_left_alone(content: str) -
     assert warnings({"content_template": content}) == []
 
 
+def test_subjects_to_choose_from_are_looked_at_and_a_mistake_made_everywhere_is_told_often_enough() -> None:
+    assert warnings({"a_b_test_variants": ["ok {name}", "{{name}}"]}) == [
+        "a_b_test_variants[1]: {{name}} on line 1 is {name} between braces (right would be: {name}, or engine: liquid)"
+    ]
+    assert len(warnings({"content_template": "{{name}} " * 500})) == 20
+
+
 def test_liquid_is_left_to_liquid() -> None:
     assert warnings({"engine": "liquid", "content_template": "{{ name }} {% if a %}{ name }{% endif %}"}) == []
 
