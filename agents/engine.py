@@ -91,6 +91,9 @@ class Engine:
             due_at = table.due.deadline(key)
             if due_at is not None and due_at <= at:
                 outcomes = list(self._fire_own(customer, at))
+                if customer.is_forgotten:
+                    customer = Customer(customer_id=customer_name(event))
+                    table.add(key, customer)
         now = at if at > customer.now else customer.now  # noqa: FURB136 -- max() costs three times as much
         effects = decide(customer, event, catalogue, now)
         table.touch(key, deadline(customer, catalogue))
@@ -117,7 +120,10 @@ class Engine:
                 table.due.set(key, None)
                 continue
             effects = decide(customer, DUE, catalogue, due_at)
-            table.touch(key, deadline(customer, catalogue))
+            if customer.is_forgotten:
+                table.remove(key)
+            else:
+                table.touch(key, deadline(customer, catalogue))
             if effects:
                 yield Outcome(customer.customer_id, due_at, effects)
 

@@ -27,6 +27,7 @@ from journeys.changes import AwaitedChange, Change, membership_change
 from journeys.commands import held_deadline, is_due, is_named
 from journeys.conditions import remember
 from journeys.executions import end, resume, start, take_event, workflow_of
+from journeys.forgetting import FORGOTTEN, forget_due, forget_visitor
 from journeys.frequency import count_raises, forget, is_full
 from journeys.judging import attribute, concerns, judge, judge_in_time, may_hold, next_flip
 from journeys.keeping import keep_after_event, keep_due, keep_in_time, keep_under_new_catalogue, note_crm_changes
@@ -38,7 +39,16 @@ from journeys.thresholds import CERTAIN, Threshold
 from journeys.timing import customer_zone
 from journeys.turn import Turn
 from journeys.watching import CHURNED, INACTIVITY_MS, NOTHING
-from schemas.customer import NO_DEADLINE, SEEN_EVENTS, Absence, Customer, Execution, SequenceMemory, Visit
+from schemas.customer import (
+    MAX_SEGMENTS,
+    NO_DEADLINE,
+    SEEN_EVENTS,
+    Absence,
+    Customer,
+    Execution,
+    SequenceMemory,
+    Visit,
+)
 from schemas.decisions import Effect
 from schemas.events import CRM_TYPES, WEBHOOK_ANSWERED, Event, Json
 from schemas.identity import event_hash
@@ -93,9 +103,9 @@ def deadline(customer: Customer, catalogue: Catalogue) -> Millis | None:
     for absence in customer.absences:
         if absence.due_at < soonest and absence.trigger in catalogue.absences:
             soonest = absence.due_at
-    due_at = keep_due(customer, catalogue)
-    if due_at is not None and due_at < soonest:
-        soonest = due_at
+    soonest = _sooner(soonest, keep_due(customer, catalogue))
+    if customer.is_visitor:
+        soonest = NO_DEADLINE if customer.is_forgotten else _sooner(soonest, forget_due(customer))
     return None if soonest == NO_DEADLINE else soonest
 
 
@@ -111,6 +121,10 @@ def _executions_due(customer: Customer, catalogue: Catalogue) -> Millis:
                 soonest = visit.due_at
     flips_at = next_flip(customer, catalogue) if catalogue.flips else None
     return soonest if flips_at is None else min(soonest, flips_at)
+
+
+def _sooner(soonest: Millis, due_at: Millis | None) -> Millis:
+    return due_at if due_at is not None and due_at < soonest else soonest
 
 
 # Events -------------------------------------------------------------------------------------------------------
@@ -142,6 +156,7 @@ def _apply(turn: Turn, event: Event) -> None:
     touched = plan.behavioral if event.stream == "behavioral" else plan.otherwise
     if is_new:
         touched = catalogue.watch.everything
+        customer.is_visitor = event.customer_id is None
     is_late = event.occurred_at <= turn.now - INACTIVITY_MS
     if changed or touched is not NOTHING or is_late or customer.lifecycle_stage == CHURNED:
         keep_after_event(turn, event, touched, changed)
@@ -366,6 +381,9 @@ def _move_by_crm(turn: Turn, event: Event, segment_id: str) -> list[str]:
         turn.record("profile_refused", reason="segment_has_condition", detail={"segment_id": segment_id})
         return []
     customer, entered = turn.customer, event.type == "segment_entered"
+    if entered and len(customer.segments) >= MAX_SEGMENTS and segment_id not in customer.segments:
+        _reach_bound(turn, "segments", {"refused": segment_id})
+        return []
     moved = profile.join_segment(customer, segment_id) if entered else profile.leave_segment(customer, segment_id)
     if moved:
         turn.note(membership_change(segment_id, is_member=entered, caused_at=event.occurred_at))
@@ -510,7 +528,10 @@ def _decide_due(customer: Customer, catalogue: Catalogue, now: Millis) -> list[E
         else:
             _answer_absence(turn, trigger, absence)
     _fire_changes(turn)
-    return turn.effects if turn.emitted is None else _apply_emitted(turn)
+    effects = turn.effects if turn.emitted is None else _apply_emitted(turn)
+    if customer.is_visitor and forget_visitor(customer):
+        _reach_bound(turn, FORGOTTEN, {"first_seen": as_text(customer.first_seen)})
+    return effects
 
 
 def _resume_due(turn: Turn, since: Millis, *, has_changed: bool) -> None:

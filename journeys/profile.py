@@ -16,6 +16,7 @@ from schemas.customer import (
     MAX_ATTRIBUTES,
     MAX_ATTRIBUTES_BYTES,
     MAX_COUNTED_TYPES,
+    MAX_SUPPRESSED_ADDRESSES,
     RECENT_EVENTS,
     Contact,
     Customer,
@@ -34,6 +35,7 @@ ENGAGED: Final = frozenset(
     f"{channel}_{what}" for channel in MESSAGE_CHANNELS for what in ("opened", "clicked", "replied")
 )
 ADDRESSES: Final = ("email", "phone", "push_token", "social_id")
+ADDRESS_OF: Final = dict(zip(MESSAGE_CHANNELS, ADDRESSES, strict=True))
 STAGES: Final = ("prospect", "lead", "customer", "advocate", "churned")
 
 
@@ -241,12 +243,36 @@ def update_consent(customer: Customer, event: Event, properties: Mapping[str, Js
     if event.type not in ENGAGEMENT_TYPES or not (hard or what in {"complained", "unsubscribed"}):
         return None
     contact = customer.contacts.setdefault(channel, Contact())
-    if contact.suppressed in {"bounced", "complained"} or contact.suppressed == what:
+    if what != "unsubscribed":
+        return channel if _suppress_address(customer, contact, channel, what, properties) else None
+    if contact.suppressed is not None or event.occurred_at < contact.changed_at:
         return None
-    if what == "unsubscribed" and event.occurred_at < contact.changed_at:
-        return None
-    contact.suppressed, contact.changed_at = what, max(contact.changed_at, event.occurred_at)
+    contact.suppressed, contact.changed_at = what, event.occurred_at
     return channel
+
+
+def _suppress_address(
+    customer: Customer, contact: Contact, channel: str, what: str, properties: Mapping[str, Json]
+) -> bool:
+    """Remember what came of the address that the event names, else of the one that is known, else of the channel."""
+    named, known = properties.get(ADDRESS_OF[channel]), getattr(customer, ADDRESS_OF[channel])
+    address = named if isinstance(named, str) and named else known
+    if address is None:
+        changed = contact.suppressed not in {"bounced", "complained"}
+        contact.suppressed = what if changed else contact.suppressed
+        return changed
+    key = as_suppressed(address)
+    if key in contact.addresses:
+        return False
+    contact.addresses[key] = what
+    if len(contact.addresses) > MAX_SUPPRESSED_ADDRESSES:
+        del contact.addresses[next(iter(contact.addresses))]
+    return True
+
+
+def as_suppressed(address: str) -> str:
+    """Return how an address is written among the suppressed ones."""
+    return address.strip().lower()[:MAX_ID_CHARACTERS]
 
 
 def _change_consent(customer: Customer, at: Millis, properties: Mapping[str, Json]) -> str | None:

@@ -10,6 +10,7 @@ from journeys.addresses import WHY, status_of
 from journeys.caps import Full, count_send, find_full
 from journeys.catalogue import Catalogue, CompiledStep, Content
 from journeys.fields import COMPUTED, envelope_of, plain
+from journeys.profile import as_suppressed
 from journeys.quiet_hours import keep_quiet, preferred_quiet_hours
 from journeys.scene import Scene
 from journeys.templates import CompiledTemplate, Moment, Rendered, render
@@ -156,6 +157,11 @@ def blocked_by(customer: Customer, channel: Channel, category: str, catalogue: C
     """Return the suppression of the address, then the lack of consent: bounces and complaints hold back everything."""
     contact = customer.contacts.get(channel, _NOBODY)
     marketing = category == "marketing"
+    if contact.addresses:
+        address = getattr(customer, ADDRESS_OF[channel])
+        reason = None if address is None else contact.addresses.get(as_suppressed(address))
+        if reason is not None:
+            return reason
     if contact.suppressed is not None and (marketing or contact.suppressed != "unsubscribed"):
         return contact.suppressed
     if not marketing:

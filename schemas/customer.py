@@ -32,6 +32,10 @@ MAX_ATTRIBUTES_BYTES: Final = 32 * 1024
 MAX_COUNTED_TYPES: Final = 200
 MAX_STEP_HISTORY: Final = 100
 MAX_ATTRIBUTABLE: Final = 50
+MAX_SUPPRESSED_ADDRESSES: Final = 8
+"""Of one channel."""
+MAX_SEGMENTS: Final = 200
+"""Of those whose members come by action and by CRM, which may name any."""
 
 
 class Values(Struct, omit_defaults=True, gc=False):
@@ -148,7 +152,10 @@ class Contact(Values, omit_defaults=True, gc=False):
 
     consent: str = "unknown"
     suppressed: str | None = None
+    """`unsubscribed`; `bounced` or `complained` only where nobody knew of which address."""
     changed_at: Millis = 0
+    addresses: dict[str, str] = field(default_factory=dict)
+    """Addresses that bounced or complained, in lower case, and which of the two; the newest few."""
 
 
 class SequenceMemory(Values, array_like=True, gc=False):
@@ -248,6 +255,10 @@ class Customer(Values, omit_defaults=True, gc=False):
     """When time can change a membership next, by segment."""
     stage_flip: Millis | None = None
     """When time can change what a rule of the lifecycle says."""
+    is_visitor: bool = False
+    """Whether her first event had no customer's id."""
+    is_forgotten: bool = False
+    """Whether her state is to be removed."""
     watched_by: int = 0
     """The catalogue under which stage and memberships were computed; 0 while it is the default one."""
     attributable: list[Attributable] = field(default_factory=list)

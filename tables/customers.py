@@ -33,6 +33,7 @@ class CustomersTable:
         self._young: dict[bytes, Customer] = {}
         self._old: dict[bytes, Customer] = {}
         self._changed: dict[bytes, Millis | None] = {}
+        self._removed: set[bytes] = set()
         self._hot_customers = hot_customers
 
     def __len__(self) -> int:
@@ -79,21 +80,38 @@ class CustomersTable:
     def touch(self, key: bytes, deadline: Millis | None) -> None:
         """Note that the customer was changed, and her next deadline."""
         changed = self._changed
+        if self._removed:
+            self._removed.discard(key)
         if key not in changed:
             self.changed_bytes += len(self._stored.get(key, b"")) or NEW_CUSTOMER_BYTES
         changed[key] = deadline
         self.due.set(key, deadline)
 
-    def take_changes(self, catalogue: int, offset: int) -> list[tuple[bytes, bytes]]:
-        """Encode the customers changed since the last call, each once; these bytes are the stored ones from then on."""
+    def remove(self, key: bytes) -> None:
+        """Forget a customer; what is stored of her is removed with the next changes."""
+        for customers in (self._young, self._old):
+            customers.pop(key, None)
+        self._changed.pop(key, None)
+        self.due.set(key, None)
+        if self._stored.pop(key, None) is not None:
+            self._removed.add(key)
+
+    def take_changes(self, catalogue: int, offset: int) -> list[tuple[bytes, bytes | None]]:
+        """Encode the customers changed since the last call, each once; these bytes are the stored ones from then on.
+
+        Returns:
+            The changes by key; None for a customer who was removed.
+        """
         live = self._young
         changes = [
             (key, encode_customer(live[key], Head(catalogue=catalogue, deadline=deadline, last_offset=offset)))
             for key, deadline in self._changed.items()
         ]
         self._stored.update(changes)
+        removed: list[tuple[bytes, None]] = [(key, None) for key in sorted(self._removed)]
+        self._removed.clear()
         self._changed.clear()
         self.changed_bytes = 0
         if len(live) > self._hot_customers // 2:
             self._old, self._young = live, {}
-        return changes
+        return [*removed, *changes]

@@ -128,16 +128,21 @@ def fold(one: Engine, history: list[Line], *, everybody: bool = True) -> list[Re
 
 
 def steps(one: Engine, history: list[Line]) -> Iterator[tuple[bytes, Customer, Millis, list[Outcome]]]:
-    """Fold a history input by input: the customer's key, her state, the time, and what was decided."""
+    """Fold a history input by input: the customer's key, her state, the time, and what was decided.
+
+    The decision that forgets a visitor leaves no state, and isn't among them.
+    """
     for arrival in arrivals(history):
         for outcome in one.fire(arrival.at):
             key = key_of(outcome)
-            yield key, customer_of(one, key), outcome.now, [outcome]
+            if one.table.get(key) is not None:
+                yield key, customer_of(one, key), outcome.now, [outcome]
         outcomes = one.take(arrival.key, arrival.event, arrival.at)
         yield arrival.key, customer_of(one, arrival.key), arrival.at, outcomes
     for outcome in one.fire(UNTIL):
         key = key_of(outcome)
-        yield key, customer_of(one, key), outcome.now, [outcome]
+        if one.table.get(key) is not None:
+            yield key, customer_of(one, key), outcome.now, [outcome]
 
 
 def customer_of(one: Engine, key: bytes) -> Customer:

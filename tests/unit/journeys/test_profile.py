@@ -230,3 +230,70 @@ def test_a_crm_event_of_another_type_starts_what_waits_for_it() -> None:
     one.publish("contract_signed", envelope={"source": "crm"})
     assert one.sent_at() == [after(0)]
     assert one.customer().last_activity is None
+
+
+# Addresses that don't work -------------------------------------------------------------------------------------------
+
+
+def mailed(one: Journey, at: int) -> str | None:
+    """Publish a signup; return why its mail was suppressed, or None."""
+    before = len(one.decisions("send_suppressed"))
+    one.publish("signup", at)
+    held = one.decisions("send_suppressed")[before:]
+    return held[0].reason if held else None
+
+
+@pytest.mark.parametrize(("kind", "reason"), [("email_bounced", "bounced"), ("email_complained", "complained")])
+def test_bounces_and_complaints_hold_back_their_address_alone(kind: str, reason: str) -> None:
+    one = Journey(workflow(allow_multiple_executions=True))
+    one.publish(kind)
+    assert mailed(one, 1) == reason
+    one.publish("customer_updated", 2, email="new@shop.example")
+    assert mailed(one, 3) is None
+    one.publish("customer_updated", 4, email="ADA@shop.example")
+    assert mailed(one, 5) == reason
+
+
+def test_a_bounce_that_names_another_address_holds_back_that_one() -> None:
+    one = Journey(workflow(allow_multiple_executions=True))
+    one.publish("email_bounced", email="Old@shop.example")
+    assert mailed(one, 1) is None
+    one.publish("customer_updated", 2, email="old@shop.example")
+    assert mailed(one, 3) == "bounced"
+
+
+def test_a_bounce_of_nobody_knows_what_holds_back_the_channel() -> None:
+    one = Journey(workflow(allow_multiple_executions=True), email=None)
+    one.publish("email_bounced")
+    one.publish("customer_updated", 1, email="new@shop.example")
+    assert mailed(one, 2) == "bounced"
+
+
+def test_an_unsubscribe_holds_for_every_address_also_beside_a_bounce() -> None:
+    one = Journey(workflow(allow_multiple_executions=True))
+    one.publish("email_bounced")
+    one.publish("email_unsubscribed", 1)
+    one.publish("customer_updated", 2, email="new@shop.example")
+    assert mailed(one, 3) == "unsubscribed"
+    one.publish("consent_changed", 4, channel="email", consent="granted")
+    assert mailed(one, 5) is None
+    one.publish("customer_updated", 6, email="ada@shop.example")
+    assert mailed(one, 7) == "bounced"
+
+
+def test_only_the_newest_few_addresses_that_dont_work_are_kept() -> None:
+    one = journey()
+    for number in range(20):
+        one.publish("email_bounced", number, email=f"{number}@shop.example")
+    assert list(one.customer().contacts["email"].addresses) == [f"{number}@shop.example" for number in range(12, 20)]
+
+
+def test_the_crm_puts_a_customer_into_two_hundred_segments_at_most() -> None:
+    one = journey()
+    for number in range(202):
+        one.publish("segment_entered", number, segment_id=f"s{number}")
+    assert len(one.customer().segments) == 200
+    assert [d.detail for d in one.decisions("bound_reached")] == [{"refused": "s200"}, {"refused": "s201"}]
+    one.publish("segment_left", 300, segment_id="s0")
+    one.publish("segment_entered", 301, segment_id="s201")
+    assert "s201" in one.customer().segments

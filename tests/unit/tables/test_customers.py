@@ -21,8 +21,10 @@ def test_a_changed_customer_is_encoded_once_with_her_last_deadline() -> None:
     table.touch(b"a", 5)
     changes = dict(table.take_changes(3, 7))
     assert set(changes) == {b"a", b"b"}
-    assert decode_head(changes[b"a"]) == head(5)
-    assert decode_customer(changes[b"a"]).customer_id == "a"
+    stored = changes[b"a"]
+    assert stored is not None
+    assert decode_head(stored) == head(5)
+    assert decode_customer(stored).customer_id == "a"
     assert table.take_changes(3, 8) == []
 
 
@@ -59,6 +61,7 @@ def test_the_size_of_what_changed_is_known_before_it_is_encoded() -> None:
     table = table_with(b"a")
     assert table.changed_bytes == NEW_CUSTOMER_BYTES
     [(_, stored)] = table.take_changes(3, 7)
+    assert stored is not None
     assert table.changed_bytes == 0
     table.touch(b"a", None)
     table.touch(b"a", 5)
@@ -75,6 +78,34 @@ def test_restored_customers_are_indexed_by_their_heads_alone() -> None:
     assert table.due.next_due(100) == (9, b"a")
     assert set(table.keys()) == {b"a", b"b"}
     assert len(table) == 2
+
+
+def test_a_removed_customer_is_gone_at_once_and_from_the_changelog_with_the_next_changes() -> None:
+    table = table_with(b"a", b"b")
+    table.take_changes(3, 7)
+    table.touch(b"a", 5)
+    table.remove(b"a")
+    assert table.get(b"a") is None
+    assert (len(table), table.due.next_due(100)) == (1, None)
+    assert table.take_changes(3, 8) == [(b"a", None)]
+    assert table.take_changes(3, 9) == []
+
+
+def test_who_comes_back_after_being_removed_is_stored_anew() -> None:
+    table = table_with(b"a")
+    table.take_changes(3, 7)
+    table.remove(b"a")
+    table.add(b"a", Customer(customer_id="a"))
+    table.touch(b"a", None)
+    ((key, stored),) = table.take_changes(3, 8)
+    assert key == b"a"
+    assert stored is not None
+
+
+def test_who_was_never_stored_leaves_nothing_to_remove() -> None:
+    table = table_with(b"a")
+    table.remove(b"a")
+    assert table.take_changes(3, 7) == []
 
 
 def test_nobody_is_found_under_an_unknown_key() -> None:
