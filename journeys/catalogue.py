@@ -24,6 +24,7 @@ from journeys.channels import spacings
 from journeys.conditions import Clause, Clauses, Test, compile_condition, compile_equals, compile_where
 from journeys.emitting import Emit, compile_event
 from journeys.exits import NO_EXITS, Exits, compile_exits
+from journeys.experiments import CONTROL, Split, differing_steps, is_workflow, split_of, split_of_step, vary
 from journeys.fields import Field, compile_field
 from journeys.goals import Goal, compile_goal
 from journeys.graph import graph_of, repeatable
@@ -39,6 +40,7 @@ from journeys.webhooks import Webhook, compile_webhook
 from schemas.decisions import Channel
 from schemas.definitions import (
     AbsenceCondition,
+    ActionConfiguration,
     ActionStep,
     AttributeChange,
     Category,
@@ -49,6 +51,7 @@ from schemas.definitions import (
     EngagementScore,
     EventCondition,
     EventSequence,
+    ExperimentStep,
     FrequencyThreshold,
     InactivityPeriod,
     LifecycleChange,
@@ -97,6 +100,14 @@ class CompiledTrigger(Struct, frozen=True, kw_only=True):
     """What has to hold for those that take more than one event, or a value that events move."""
     memory: str = ""
     """Under which a customer's state remembers it: another one once its conditions have changed."""
+    split: Split | None = None
+    """The experiment by which its customers are dealt out."""
+    ways: Mapping[str, "CompiledTrigger"] = {}
+    """By variation, the same trigger as it starts that variation's workflow."""
+    exposes: bool = False
+    """Whether the variations differ from the start on."""
+    reserved_by: str | None = None
+    """The experiment that alone starts its workflow."""
 
 
 class Rises(Struct, frozen=True, kw_only=True):
@@ -138,6 +149,10 @@ class CompiledStep(Struct, frozen=True, kw_only=True):
     repeats: bool = False
     """Whether an execution can come here more than once."""
     choose: Choose | None = None
+    split: Split | None = None
+    """Of an `experiment` step."""
+    exposes: str | None = None
+    """The experiment whose variations differ in this step."""
     act: Act | None = None
     emit: Emit | None = None
     webhook: Webhook | None = None
@@ -170,6 +185,8 @@ class CompiledWorkflow(Struct, frozen=True, kw_only=True):
     """Where an event holds the execution key."""
     holdout: float = 0
     """For how many of 100 customers it never starts."""
+    override: str | None = None
+    """The variation of an experiment that it is, where that has no id of its own."""
 
     @property
     def judges(self) -> bool:
@@ -212,6 +229,8 @@ class Catalogue(Struct, kw_only=True, frozen=True):
     answers_webhooks: bool = True
     """Whether calls are never made and every one is answered at once: in files, tests and replay."""
     workflows: dict[str, CompiledWorkflow]
+    overrides: dict[str, CompiledWorkflow] = {}
+    """The variations that change a workflow, by experiment and variation."""
     plans: dict[str, Plan]
     silences: tuple[CompiledTrigger, ...]
     absences: dict[str, CompiledTrigger] = {}
@@ -237,10 +256,12 @@ class Catalogue(Struct, kw_only=True, frozen=True):
     holds: Holds | None = None
     """What commands hold back; None until there has been one."""
 
-    def workflow(self, workflow_id: str, version: int) -> CompiledWorkflow | None:
+    def workflow(self, workflow_id: str, version: int, override: str | None = None) -> CompiledWorkflow | None:
         """Return a workflow as it was in the version that an execution began with; None if that is not known."""
         catalogue = self if version == self.number else self.predecessors.get(version)
-        return None if catalogue is None else catalogue.workflows.get(workflow_id)
+        if catalogue is None:
+            return None
+        return catalogue.workflows.get(workflow_id) if override is None else catalogue.overrides.get(override)
 
 
 def compile_catalogue(
@@ -269,6 +290,7 @@ def compile_catalogue(
         if workflow.definition.enabled
         for trigger in _compile_triggers(workflow, clauses)
     ]
+    overrides = _compile_experiments(definitions, workflows, triggers, number, clauses)
     triggers.sort(key=lambda trigger: trigger.rank)
     watch = compile_watch(definitions, number, clauses, _watched_before(number, predecessors or {}))
     weight_of = weights(definitions.scoring)
@@ -286,6 +308,7 @@ def compile_catalogue(
         answer_ms=span(definitions.settings.execution_timeout_hours * HOUR_MS),
         answers_webhooks=answers_webhooks,
         workflows=workflows,
+        overrides=overrides,
         plans=_index(triggers, clauses, weight_of, watch),
         silences=tuple(sorted((trigger for trigger in triggers if trigger.silence_ms), key=timer_rank)),
         absences={trigger.memory: trigger for trigger in triggers if isinstance(trigger.condition, AwaitedAbsence)},
@@ -300,6 +323,49 @@ def compile_catalogue(
         flips=any(workflow.flips for workflow in workflows.values()) or any(one.flips for one in earlier),
         predecessors=predecessors or {},
     )
+
+
+def _compile_experiments(
+    definitions: Definitions, workflows: dict[str, CompiledWorkflow], triggers: list[CompiledTrigger], number: int,
+    clauses: Clauses,
+) -> dict[str, CompiledWorkflow]:  # fmt: skip
+    """Let the triggers of bases deal their customers out, in place; return the changed workflows by their key."""
+    overrides: dict[str, CompiledWorkflow] = {}
+    for experiment in definitions.experiments.values():
+        base, split = workflows[experiment.base_workflow_id], split_of(experiment)
+        differing = differing_steps(base.definition, experiment.variations)
+        base = workflows[base.id] = _exposing(base, differing, experiment.id)
+        starts = {CONTROL: base}
+        for variation in experiment.variations:
+            if is_workflow(variation):
+                starts[variation.id] = workflows[variation.id]
+                continue
+            key = f"{experiment.id}/{variation.id}"
+            varied = _compile_workflow(vary(base.definition, variation).workflow, number, definitions, clauses)
+            starts[variation.id] = overrides[key] = replace(_exposing(varied, differing, experiment.id), override=key)
+        reserved = {variation.id for variation in experiment.variations if is_workflow(variation)}
+        for place, trigger in enumerate(triggers):
+            if trigger.workflow.id == base.id:
+                triggers[place] = _dealing_out(trigger, split, starts, exposes=differing is None)
+            elif trigger.workflow.id in reserved:
+                triggers[place] = replace(trigger, reserved_by=experiment.id)
+    return overrides
+
+
+def _exposing(workflow: CompiledWorkflow, differing: frozenset[str] | None, experiment_id: str) -> CompiledWorkflow:
+    steps = {
+        name: replace(step, exposes=experiment_id) if name in (differing or ()) else step
+        for name, step in workflow.steps.items()
+    }
+    return replace(workflow, steps=steps)
+
+
+def _dealing_out(
+    trigger: CompiledTrigger, split: Split, starts: Mapping[str, CompiledWorkflow], *, exposes: bool
+) -> CompiledTrigger:
+    """Let a trigger of the base start what the customer is assigned; its cooldown stays its own."""
+    dealing = replace(trigger, workflow=starts[CONTROL], split=split, exposes=exposes)
+    return replace(dealing, ways={name: replace(dealing, workflow=workflow) for name, workflow in starts.items()})
 
 
 def _watched_before(number: int, predecessors: Mapping[int, Catalogue]) -> Watch | None:
@@ -483,14 +549,21 @@ def _compile_step(
             return replace(plain, wait=compile_wait(wait))
         case DecisionStep(configuration=choice):
             return replace(plain, choose=compile_decision(choice, f"{_id_of(workflow)}:{step.id}", clauses))
-        case ActionStep(configuration=SendEvent() as event):
-            return replace(plain, emit=compile_event(event))
-        case ActionStep(configuration=TriggerWebhook() as webhook):
-            return replace(plain, webhook=compile_webhook(webhook))
+        case ExperimentStep(configuration=experiment):
+            return replace(plain, split=split_of_step(experiment, f"{_id_of(workflow)}:{step.id}"))
         case ActionStep(configuration=action):
-            return replace(plain, act=compile_action(action))
+            return _compile_action(plain, action)
         case _:
             assert_never(step)
+
+
+def _compile_action(plain: CompiledStep, action: ActionConfiguration) -> CompiledStep:
+    match action:
+        case SendEvent():
+            return replace(plain, emit=compile_event(action))
+        case TriggerWebhook():
+            return replace(plain, webhook=compile_webhook(action))
+    return replace(plain, act=compile_action(action))
 
 
 def _compile_message(

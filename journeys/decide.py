@@ -27,6 +27,7 @@ from journeys.changes import AwaitedChange, Change, membership_change
 from journeys.commands import held_deadline, is_due, is_named
 from journeys.conditions import remember
 from journeys.executions import end, resume, start, take_event, workflow_of
+from journeys.experiments import assigned
 from journeys.forgetting import FORGOTTEN, forget_due, forget_visitor
 from journeys.frequency import count_raises, forget, is_full
 from journeys.judging import attribute, concerns, judge, judge_in_time, may_hold, next_flip
@@ -492,11 +493,13 @@ def _start_or_refuse(
     event: Event | None = None,
 ) -> None:  # fmt: skip
     """Start an execution for a firing, or record why none starts; `event` is the one it is because of, if any."""
-    key = execution_key(turn, trigger, event)
-    refused = refusal(turn, trigger, Firing(event=event, caused_at=caused_at, encoded=encoded, key=key))
+    split = trigger.split
+    entering = trigger if split is None else trigger.ways[assigned(turn.customer, split)]
+    key = execution_key(turn, entering, event)
+    refused = refusal(turn, entering, Firing(event=event, caused_at=caused_at, encoded=encoded, key=key))
     if refused is None:
         turn.record("trigger_fired", workflow=trigger.workflow, trigger_id=trigger.trigger_id, detail=detail)
-        start(turn, trigger, encoded, key)
+        start(turn, entering, encoded, key)
         return
     reason, values = refused
     if is_first_of_day(turn, trigger, reason):

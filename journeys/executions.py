@@ -19,6 +19,7 @@ from journeys.catalogue import CompiledStep, CompiledSuppression, CompiledTrigge
 from journeys.channels import channel_order
 from journeys.commands import is_channel_held, is_held
 from journeys.emitting import VISITOR, Emit
+from journeys.experiments import assign, assigned, expose
 from journeys.keeping import keep_after_action
 from journeys.keys import forget_oldest, identity_of, name_of
 from journeys.messages import Remaining, enough, free_from, remaining, told
@@ -52,6 +53,8 @@ from schemas.definitions import (
     ChannelStep,
     DecisionStep,
     Exit,
+    ExperimentConfiguration,
+    ExperimentStep,
     MessageStep,
     OnOverdue,
     SplitTest,
@@ -89,6 +92,7 @@ def start(turn: Turn, trigger: CompiledTrigger, trigger_event: bytes, key: str |
         started_at=turn.now,
         expires_at=later(turn.now, workflow.max_execution_ms),
         trigger=trigger_event,
+        override=workflow.override,
         branches=[],
         visits={},
         key=key,
@@ -101,6 +105,12 @@ def start(turn: Turn, trigger: CompiledTrigger, trigger_event: bytes, key: str |
         customer.cooldowns[trigger.key] = turn.now
     detail: dict[str, Json] | None = None if key is None else {"execution_key": key}
     turn.record("execution_started", execution=execution, trigger_id=trigger.trigger_id, detail=detail)
+    if trigger.split is not None:
+        name = assigned(customer, trigger.split)
+        assign(customer, trigger.split, name)
+        execution.variants[trigger.split.experiment_id] = name
+        if trigger.exposes:
+            _expose(turn, execution, trigger.split.experiment_id)
     walk(turn, execution, workflow, (workflow.first,))
 
 
@@ -159,7 +169,11 @@ def _enter(turn: Turn, place: Place) -> tuple[str, ...] | None:
     turn.scene.execution = execution
     if step.logic is not None and not step.logic(turn.scene):
         return _complete(turn, place, "skipped", step.next_steps)
+    if step.exposes is not None:
+        _expose(turn, execution, step.exposes, step.id)
     match step.step:
+        case ExperimentStep(configuration=experiment):
+            return _take_part(turn, place, experiment)
         case ChannelStep() | MessageStep():
             return _schedule(turn, place)
         case WaitStep():
@@ -174,6 +188,29 @@ def _enter(turn: Turn, place: Place) -> tuple[str, ...] | None:
             return _act(turn, place)
         case _:
             assert_never(step.step)
+
+
+def _take_part(turn: Turn, place: Place, experiment: ExperimentConfiguration) -> tuple[str, ...]:
+    """Go the way of the variant that the customer is assigned."""
+    execution, step, split = place.execution, place.step, place.step.split
+    assert split is not None  # noqa: S101 -- an experiment step is compiled with its split
+    name = assigned(turn.customer, split)
+    assign(turn.customer, split, name)
+    execution.variants[step.id] = name
+    _expose(turn, execution, split.experiment_id, step.id)
+    way = next(variant.next_step for variant in experiment.variants if variant.name == name)
+    return _complete(turn, place, name, (way,), {"variant": name, "experiment_id": split.experiment_id})
+
+
+def _expose(turn: Turn, execution: Execution, experiment_id: str, step_id: str | None = None) -> None:
+    """Record that the customer takes part in an experiment, at the first decision that differs."""
+    if expose(turn.customer, experiment_id):
+        detail: dict[str, Json] = {
+            "experiment_id": experiment_id,
+            "variation": turn.customer.assignments[experiment_id],
+            "workflow_id": execution.workflow_id,
+        }
+        turn.record("experiment_assigned", execution=execution, step_id=step_id, detail=detail)
 
 
 def _choose(turn: Turn, place: Place, *, is_split: bool) -> tuple[str, ...]:
@@ -664,7 +701,7 @@ def _keep_attributable(turn: Turn, execution: Execution, reason: str) -> None:
 
 def workflow_of(turn: Turn, execution: Execution) -> CompiledWorkflow:
     """Return the workflow in the version that the execution began with."""
-    workflow = turn.catalogue.workflow(execution.workflow_id, execution.version)
+    workflow = turn.catalogue.workflow(execution.workflow_id, execution.version, execution.override)
     assert workflow is not None  # noqa: S101 -- old versions stay in the catalogue's topic for ever
     return workflow
 

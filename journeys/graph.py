@@ -16,6 +16,7 @@ from schemas.definitions import (
     DecisionConfiguration,
     DecisionStep,
     Exit,
+    ExperimentStep,
     FixedTime,
     MessageStep,
     ScoreBased,
@@ -52,6 +53,8 @@ def next_step_ids(step: Step) -> tuple[str, ...]:
             targets = step.next_steps
         case DecisionStep():
             targets = _branches(step.configuration)
+        case ExperimentStep():
+            targets = [variant.next_step for variant in step.configuration.variants]
         case ActionStep():
             ends_here = isinstance(step.configuration, Exit) and step.conditional_logic is None
             targets = () if ends_here else step.next_steps
@@ -198,6 +201,8 @@ def _least_wait_ms(step: Step) -> Millis:
 
 
 def _may_end(step: Step) -> bool:
+    if isinstance(step, ExperimentStep):
+        return step.conditional_logic is not None
     if not isinstance(step, DecisionStep):
         return not next_step_ids(step) or (isinstance(step, ActionStep) and isinstance(step.configuration, Exit))
     if step.conditional_logic is not None:
@@ -240,7 +245,9 @@ def _behind_loops(graph: Graph) -> set[str]:
 
 def sends_that_can_run_twice(steps: Sequence[Step], graph: Graph) -> list[str]:
     """Return the message steps that two branches running side by side can both come to, in listed order."""
-    parallel = [step for step in steps if not isinstance(step, DecisionStep) and len(set(step.next_steps)) > 1]
+    parallel = [
+        step for step in steps if not isinstance(step, DecisionStep | ExperimentStep) and len(set(step.next_steps)) > 1
+    ]
     twice: set[str] = set()
     for step in parallel[:MAX_FAN_OUTS]:
         seen: set[str] = set()

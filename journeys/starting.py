@@ -57,10 +57,12 @@ def refusal(turn: Turn, trigger: CompiledTrigger, firing: Firing) -> Refused | N
 
 
 def _keeps_out(turn: Turn, trigger: CompiledTrigger, firing: Firing) -> Refused | None:
-    """Look at what doesn't depend on earlier executions: the event's age, exit conditions, holdouts."""
+    """Look at what doesn't depend on earlier executions: the event's age, experiments, exit conditions, holdouts."""
     catalogue, caused_at, workflow = turn.catalogue, firing.caused_at, trigger.workflow
     if caused_at is not None and turn.now - caused_at > catalogue.max_event_age_ms and not trigger.silence_ms:
         return "event_too_old", {"occurred_at": as_text(caused_at), "max_event_age_ms": catalogue.max_event_age_ms}
+    if trigger.reserved_by is not None:
+        return "experiment", {"experiment_id": trigger.reserved_by}
     if workflow.exits.tests and (position := _exits_at_once(turn, trigger, firing)) is not None:
         return "exit_condition", {"exit_condition": position}
     global_percent, category = catalogue.settings.global_holdout_percent, workflow.definition.settings.category

@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from journeys.documents import Document, id_of, kind_of, slug, step_ids, text_at
+from journeys.validation_experiments import check_experiments
 from journeys.validation_parts import Known, check_part, check_references
 from journeys.validation_templates import suspicions
 from journeys.validation_timing import check_timings
@@ -20,6 +21,7 @@ from journeys.validation_workflows import check_workflow, warnings_of
 from schemas.definitions import (
     AnyDefinition,
     Definitions,
+    Experiment,
     Lifecycle,
     QuietHours,
     Scoring,
@@ -89,6 +91,7 @@ def validate(documents: Sequence[Document]) -> Validated:
     values: list[AnyDefinition] = []
     templates: list[tuple[Document, Template]] = []
     segments: list[tuple[Segment, Spot]] = []
+    experiments: list[tuple[Experiment, Spot]] = []
     for document in documents:
         reading = read_definition(document.value, document.prefix, file=document.file)
         problems += reading.problems
@@ -98,7 +101,9 @@ def validate(documents: Sequence[Document]) -> Validated:
         values += [] if reading.value is None else [reading.value]
         templates += [(document, reading.value)] if isinstance(reading.value, Template) else []
         segments += [(reading.value, document.spot)] if isinstance(reading.value, Segment) else []
+        experiments += [(reading.value, document.spot)] if isinstance(reading.value, Experiment) else []
     problems += check_circles(segments)
+    problems += check_experiments(experiments, [_with_ids(one) for one in values if isinstance(one, Workflow)], known)
     settings = next((value for value in values if isinstance(value, Settings)), Settings())
     warnings += _warnings_of_templates(templates, settings)
     definitions = None if problems else _collect(values)
@@ -128,18 +133,25 @@ def _known(documents: Sequence[Document]) -> Known:
     templates: dict[str, str | None] = {}
     segments: set[str] = set()
     kept: set[str] = set()
+    workflows: set[str] = set()
     for document in documents:
         name, value = id_of(document.value), document.value
         if name is None or not isinstance(value, dict):
             continue
         if kind_of(value) == "template":
             templates[name] = text_at(value, "channel") if "channel" in value else "email"
+        elif kind_of(value) == "workflow":
+            workflows.add(name)
         elif kind_of(value) == "segment":
             segments.add(name)
             if value.get("condition") is not None:
                 kept.add(name)
     return Known(
-        templates=templates, segments=frozenset(segments), kept=frozenset(kept), quiet_hours=_quiet_hours(documents)
+        workflows=frozenset(workflows),
+        templates=templates,
+        segments=frozenset(segments),
+        kept=frozenset(kept),
+        quiet_hours=_quiet_hours(documents),
     )
 
 
@@ -176,6 +188,7 @@ def _collect(values: Sequence[AnyDefinition]) -> Definitions:
         templates={value.id: value for value in values if isinstance(value, Template)},
         segments={value.id: value for value in values if isinstance(value, Segment)},
         suppressions={value.id: value for value in values if isinstance(value, Suppression)},
+        experiments={value.id: value for value in values if isinstance(value, Experiment)},
         scoring=next((value for value in values if isinstance(value, Scoring)), Scoring()),
         lifecycle=next((value for value in values if isinstance(value, Lifecycle)), Lifecycle()),
         settings=next((value for value in values if isinstance(value, Settings)), Settings()),

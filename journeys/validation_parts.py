@@ -28,6 +28,8 @@ from schemas.definitions import (
     Condition,
     DecisionStep,
     EventSequence,
+    ExperimentConfiguration,
+    ExperimentStep,
     FixedTime,
     GoalEvent,
     MessageConfiguration,
@@ -97,6 +99,7 @@ class Known(Struct, frozen=True, kw_only=True):
     kept: frozenset[str] = frozenset()
     """The segments that have a condition."""
     steps: frozenset[str] = frozenset()
+    workflows: frozenset[str] = frozenset()
     quiet_hours: QuietHours | None = None
 
 
@@ -109,9 +112,9 @@ def check_part(value: Struct, spot: Spot, known: Known) -> Iterator[Problem]:
     match value:
         case Comparison():
             yield from _check_comparison(value, spot, known)
-        case DecisionStep() if value.next_steps:
+        case DecisionStep() | ExperimentStep() if value.next_steps:
             yield spot.under("next_steps").wrong("stand on a decision", "next_step in its branches")
-        case SplitTest():
+        case SplitTest() | ExperimentConfiguration():
             yield from _check_variants(value, spot)
         case ScoreBased():
             yield from _check_thresholds(value, spot)
@@ -204,14 +207,15 @@ def _check_next_steps(value: Struct, spot: Spot, known: Known) -> Iterator[Probl
     for key in ("next_step", "default_next_step", "timeout_next_step"):
         target = getattr(value, key, None)
         if isinstance(target, str) and target not in known.steps:
-            yield _unknown("step", target, spot.under(key), known.steps)
+            yield unknown("step", target, spot.under(key), known.steps)
     targets = getattr(value, "next_steps", ())
     for position, target in enumerate(targets if isinstance(targets, tuple) else ()):
         if target not in known.steps:
-            yield _unknown("step", target, spot.under("next_steps", position), known.steps)
+            yield unknown("step", target, spot.under("next_steps", position), known.steps)
 
 
-def _unknown(what: str, name: str, spot: Spot, known: Iterable[str]) -> Problem:
+def unknown(what: str, name: str, spot: Spot, known: Iterable[str]) -> Problem:
+    """Say that there is no such thing, and what may have been meant."""
     ids = sorted(known)
     hint = suggestion(name, ids)
     listed = ", ".join(ids[:_LISTED])
@@ -221,12 +225,12 @@ def _unknown(what: str, name: str, spot: Spot, known: Iterable[str]) -> Problem:
 
 def _check_segment(name: str, spot: Spot, known: Known) -> Iterator[Problem]:
     if name not in known.segments:
-        yield _unknown("segment", name, spot, known.segments)
+        yield unknown("segment", name, spot, known.segments)
 
 
 def _check_template_of(name: str, channel: str, spot: Spot, known: Known) -> Iterator[Problem]:
     if name not in known.templates:
-        yield _unknown("template", name, spot, known.templates)
+        yield unknown("template", name, spot, known.templates)
     elif known.templates[name] not in (channel, None):
         yield spot.wrong(f"template {shown(name)} is for {known.templates[name]}", f"a template for {channel}")
 
@@ -318,7 +322,7 @@ def _check_date(wait: UntilDate, spot: Spot) -> Iterator[Problem]:
         yield spot.wrong(f"is {shown(wait.target_date)}", "a date such as 2026-01-31, or 2026-01-31T09:00:00+01:00")
 
 
-def _check_variants(split: SplitTest, spot: Spot) -> Iterator[Problem]:
+def _check_variants(split: SplitTest | ExperimentConfiguration, spot: Spot) -> Iterator[Problem]:
     if not split.variants:
         yield spot.under("variants").wrong("is empty", "at least one {name, weight, next_step}")
     names = [variant.name for variant in split.variants]

@@ -63,7 +63,7 @@ def check_workflow(value: Json, spot: Spot, nodes: Sequence[Node]) -> Iterator[P
         yield spot.under("steps").wrong("is empty", "at least one step")
     steps = [node.value for node in nodes if isinstance(node.value, get_args(Step)) and _STEP.fullmatch(node.path)]
     if steps and len(steps) == len(items_at(value, "steps")):
-        yield from _check_paths(steps, spot, _limit_days(value, nodes))
+        yield from check_paths(steps, spot, _limit_days(value, nodes))
 
 
 def _check_ids(value: Json, spot: Spot) -> Iterator[Problem]:
@@ -88,7 +88,8 @@ def _check_unique(key: str, ids: Sequence[str | None], spot: Spot) -> Iterator[P
 # Paths ----------------------------------------------------------------------------------------------------------
 
 
-def _check_paths(steps: Sequence[Step], spot: Spot, limit_days: float | None) -> Iterator[Problem]:
+def check_paths(steps: Sequence[Step], spot: Spot, limit_days: float | None) -> Iterator[Problem]:
+    """Check the paths through sound steps: what no path leads to, loops without time, and how long the way is."""
     position = _positions(steps)
     lost = {target for step in steps for target in next_step_ids(step) if target not in position}
     candidates = sorted(lost)[:_MOST_TYPING_ERRORS]

@@ -36,6 +36,7 @@ MAX_SUPPRESSED_ADDRESSES: Final = 8
 """Of one channel."""
 MAX_SEGMENTS: Final = 200
 """Of those whose members come by action and by CRM, which may name any."""
+MAX_ASSIGNMENTS: Final = 200
 
 
 class Values(Struct, omit_defaults=True, gc=False):
@@ -113,6 +114,8 @@ class Execution(Values, omit_defaults=True, gc=False):
     """Since when a command holds it."""
     key: str | None = None
     """The value of the workflow's `execution_key`."""
+    override: str | None = None
+    """The variation of an experiment, by which its workflow's steps are changed."""
 
 
 class Ended(Values, omit_defaults=True, gc=False):
@@ -243,6 +246,10 @@ class Customer(Values, omit_defaults=True, gc=False):
     """By sequence trigger, what it remembers."""
     timeline: list[int] = field(default_factory=list)
     """The places of the newest behavioral events, oldest first; kept while a strict sequence is in force."""
+    assignments: dict[str, str] = field(default_factory=dict)
+    """The variation of each experiment, oldest first."""
+    exposed: list[str] = field(default_factory=list)
+    """The experiments that the customer takes part in."""
     absences: list[Absence] = field(default_factory=list)
     first_events: dict[str, list[Millis]] = field(default_factory=dict)
     """By absence trigger: when its newest first events occurred, oldest first."""

@@ -507,7 +507,33 @@ class ActionStep(Definition, frozen=True, kw_only=True, tag_field="type", tag="a
     conditional_logic: Condition | None = None
 
 
-Step = EmailStep | SmsStep | PushStep | SocialStep | MessageStep | WaitStep | DecisionStep | ActionStep
+Confidence = Annotated[float, Meta(gt=0.5, lt=1)]
+Metric = Literal["conversion", "revenue"]
+
+
+class ExperimentConfiguration(Definition, frozen=True, kw_only=True):
+    """A split whose variants are measured; the first one is the control."""
+
+    variants: tuple[Variant, ...]
+    experiment_id: Name | None = None
+    """By default the workflow's id and the step's, with a colon between."""
+    goal: Json = None
+    confidence_level: Confidence = 0.95
+    min_participants: Annotated[int, Meta(ge=1)] = 100
+    metric: Metric = "conversion"
+    on_winner: Literal["ship", "keep"] = "ship"
+
+
+class ExperimentStep(Definition, frozen=True, kw_only=True, tag_field="type", tag="experiment"):
+    """Chooses a measured branch; `next_steps` are refused."""
+
+    id: Name
+    configuration: ExperimentConfiguration
+    next_steps: tuple[Name, ...] = ()
+    conditional_logic: Condition | None = None
+
+
+Step = EmailStep | SmsStep | PushStep | SocialStep | MessageStep | WaitStep | DecisionStep | ActionStep | ExperimentStep
 
 
 # Kinds --------------------------------------------------------------------------------------------------------
@@ -703,7 +729,56 @@ class Settings(Definition, frozen=True, kw_only=True, tag_field="kind", tag="set
     """Where message links lead, such as https://links.shop.example; without it they have no value."""
 
 
-AnyDefinition = Workflow | Template | Segment | Scoring | Lifecycle | Suppression | Settings | WorkflowTest
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class TrafficSplit(Definition, frozen=True, kw_only=True):
+    """Which share of the customers gets what; the shares add up to 1."""
+
+    control: Share
+    variations: tuple[Share, ...]
+
+
+class ExperimentConfig(Definition, frozen=True, kw_only=True):
+    """How an experiment deals its customers out, and how it is measured."""
+
+    traffic_split: TrafficSplit
+    goal: Json = None
+    """A condition, or `{event_type, where, value_field}`."""
+    confidence_level: Confidence = 0.95
+    min_participants: Annotated[int, Meta(ge=1)] = 100
+    metric: Metric = "conversion"
+    on_winner: Literal["ship", "keep"] = "ship"
+
+
+class ExperimentGoal(Definition, frozen=True, kw_only=True):
+    """An event that counts as a conversion, and the field of it that is its value."""
+
+    event_type: Name
+    where: Condition | None = None
+    value_field: Name | None = None
+
+
+class Variation(Definition, frozen=True, kw_only=True):
+    """A workflow by its id (a text alone means that), or the base with other configurations or templates."""
+
+    id: Name
+    steps: dict[str, Json] = {}
+    templates: dict[str, Name] = {}
+
+
+class Experiment(Definition, frozen=True, kw_only=True, tag_field="kind", tag="experiment"):
+    """Deals the customers whom a workflow's triggers start out among it (control) and its variations."""
+
+    id: Name
+    base_workflow_id: Name
+    variations: tuple[Variation, ...]
+    config: ExperimentConfig
+    name: str = ""
+    description: str = ""
+
+
+AnyDefinition = Workflow | Template | Segment | Scoring | Lifecycle | Suppression | Settings | WorkflowTest | Experiment
 
 
 class Definitions(Struct, frozen=True, kw_only=True):
@@ -713,17 +788,17 @@ class Definitions(Struct, frozen=True, kw_only=True):
     templates: dict[str, Template]
     segments: dict[str, Segment]
     suppressions: dict[str, Suppression] = {}
+    experiments: dict[str, Experiment] = {}
     scoring: Scoring = Scoring()
     settings: Settings = Settings()
     lifecycle: Lifecycle = Lifecycle()
 
 
 NOT_BUILT_YET: Final = {
-    "kind": ("experiment", "content_block", "model"),
+    "kind": ("content_block", "model"),
     "condition_type": (
         "date_attribute",
         "schedule",
     ),
-    "step": ("experiment",),
 }
 """Words of SPEC that a definition may not use yet; the error says so, instead of calling them unknown."""

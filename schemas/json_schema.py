@@ -19,7 +19,7 @@ import msgspec
 from msgspec import NODEFAULT, Meta, Struct
 from msgspec.structs import fields
 
-from schemas.definitions import AnyDefinition, Condition, EventCondition, SequenceItem
+from schemas.definitions import AnyDefinition, Condition, EventCondition, SequenceItem, Variation
 from schemas.events import Json
 from schemas.reading import DEFAULT_TAGS, LONGEST, describe, forms_of
 
@@ -69,8 +69,8 @@ def _schema(form: object, found: dict[str, Schema]) -> Schema:
         return {"type": "array", "items": _schema(arguments[0], found)}
     if origin is dict:
         return {"type": "object", "additionalProperties": _schema(arguments[1], found)}
-    if form is SequenceItem:
-        return _any_of([{"type": "string", "minLength": 1}, _reference(SequenceItem, found)])
+    if form is SequenceItem or form is Variation:
+        return _any_of([{"type": "string", "minLength": 1}, _reference(form, found)])
     if isinstance(form, type) and issubclass(form, Struct):
         return _reference(form, found)
     return dict(_PLAIN[form])

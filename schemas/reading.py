@@ -36,6 +36,7 @@ from schemas.definitions import (
     Step,
     Trigger,
     TriggerCondition,
+    Variation,
     WaitConfiguration,
 )
 from schemas.events import Json
@@ -340,6 +341,8 @@ def forms_of(form: type[Struct]) -> dict[str, FieldForm]:
 def _read_struct(value: object, form: type[Struct], place: _Place) -> object:
     if form is SequenceItem and isinstance(value, str):
         value = {"event_type": value}
+    if form is Variation and isinstance(value, str):
+        value = {"id": value}
     if not isinstance(value, dict):
         return place.wrong(f"is {shown(value)}", "a mapping")
     known = forms_of(form)

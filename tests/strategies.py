@@ -290,6 +290,9 @@ def _steps(draw: st.DrawFn, position: int, following: tuple[str, ...], back: str
         case "action":
             return step | {"type": "action", "configuration": draw(_actions(bool(following)))}
     del step["next_steps"]
+    if following and draw(st.integers(1, 5)) == 1:
+        variants: list[Json] = [{"name": name, "weight": 1 + len(name) % 2, "next_step": name} for name in following]
+        return step | {"type": "experiment", "configuration": {"variants": variants}}
     return step | {"type": "decision", "configuration": draw(_decisions(following))}
 
 
@@ -526,6 +529,18 @@ def definitions(draw: st.DrawFn, most_workflows: int = 3) -> list[Document]:
     documents += [{"kind": "segment", "id": name} for name in SEGMENTS]
     documents += draw(_kept())
     documents.append(draw(_settings()))
+    if count > 1 and draw(st.integers(1, 3)) == 1:
+        control = draw(st.sampled_from((0, 0.5, 0.3)))
+        split: Document = {"control": control, "variations": [1 - control]}
+        documents.append(
+            {
+                "kind": "experiment",
+                "id": "x",
+                "base_workflow_id": "w0",
+                "variations": ["w1"],
+                "config": {"traffic_split": split},
+            }
+        )
     if draw(st.integers(1, 4)) == 1:
         held: Document = {"condition": draw(conditions()), "alternatives": ["call"]}
         documents.append({"kind": "suppression", "id": "held", **held})

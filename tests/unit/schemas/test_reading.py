@@ -115,7 +115,7 @@ MISTAKES: Final[list[tuple[Json, str, str, str]]] = [
     ([1], "", "a list", "a mapping"),
     (workflow(kind="workflw"), "kind", "'workflw' is no known kind", "did you mean 'workflow'?"),
     (workflow(kind=["workflow"]), "kind", "a list is no known kind", "one of workflow, template"),
-    (workflow(kind="experiment"), "kind", "kind 'experiment' isn't built yet", "one of workflow, template"),
+    (workflow(kind="model"), "kind", "kind 'model' isn't built yet", "one of workflow, template"),
     # fields
     (workflow(stepz=[]), "stepz", "is no known field", "did you mean 'steps'?"),
     ({"steps": [EMAIL]}, "name", "is missing", "text of 1 to 200 characters"),
@@ -182,7 +182,6 @@ MISTAKES: Final[list[tuple[Json, str, str, str]]] = [
     (trigger(conditions={}), "triggers[0].conditions.event_type", "is missing", "text"),
     (trigger(conditions={"event_typ": "e"}), "triggers[0].conditions.event_type", "is missing", "by 'event_typ'?"),
     (step("webhok"), "steps[0].type", "'webhok' is no known step", "one of email, sms, push, social"),
-    (step("experiment"), "steps[0].type", "step 'experiment' isn't built yet", "one of email, sms, push, social"),
     (step("wait"), "steps[0].configuration.type", "is missing", "one of fixed_time, until_time"),
     (step("wait", type="fixed_tim"), "steps[0].configuration.type", "no known wait", "did you mean 'fixed_time'?"),
     (step("wait", type="until_condition"), "steps[0].configuration.condition", "is missing", "a condition"),
