@@ -114,17 +114,25 @@ class Catalogues:
             CatalogueMissing: the topic doesn't hold it.
         """
         if number not in self._compiled:
-            for stored in sorted(self._read_topic(), key=lambda stored: stored.number):
+            for stored, activated_at in sorted(self._read_topic(), key=lambda entry: entry[0].number):
                 if stored.number not in self._compiled:
                     definitions = self._read_definitions(stored.documents)
                     self._compiled[stored.number] = compile_catalogue(
-                        definitions, stored.number, self._compiled, answers_webhooks=stored.answers_webhooks
+                        definitions,
+                        stored.number,
+                        self._compiled,
+                        activated_at=activated_at,
+                        answers_webhooks=stored.answers_webhooks,
                     )
         if number not in self._compiled:
             msg = f"{self._topic} holds no version {number}; was the topic deleted? Apply the definitions again"
             raise CatalogueMissing(msg)
         return self._compiled[number]
 
-    def _read_topic(self) -> list[StoredCatalogue]:
-        values = (message.value() for message in read_to_end(self._connection, [self._topic]))
-        return [msgspec.json.decode(value, type=StoredCatalogue) for value in values if value is not None]
+    def _read_topic(self) -> list[tuple[StoredCatalogue, Millis]]:
+        """Return the versions, each with the timestamp that it shares with its marks."""
+        return [
+            (msgspec.json.decode(value, type=StoredCatalogue), message.timestamp()[1])
+            for message in read_to_end(self._connection, [self._topic])
+            if (value := message.value()) is not None
+        ]

@@ -30,6 +30,7 @@ from journeys.goals import Goal, compile_goal
 from journeys.graph import graph_of, repeatable
 from journeys.overdue import OverdueRule
 from journeys.scene import Scene
+from journeys.schedules import Cron, DateRule, compile_cron, compile_date
 from journeys.scoring import DIGITS, weights
 from journeys.sequences import Sequence, compile_sequence
 from journeys.templates import CompiledTemplate, compile_template
@@ -46,6 +47,7 @@ from schemas.definitions import (
     Category,
     ChannelConfiguration,
     ChannelStep,
+    DateAttribute,
     DecisionStep,
     Definitions,
     EngagementScore,
@@ -57,6 +59,7 @@ from schemas.definitions import (
     LifecycleChange,
     MessageConfiguration,
     MessageStep,
+    Schedule,
     SegmentChange,
     SendEvent,
     SessionThreshold,
@@ -96,7 +99,7 @@ class CompiledTrigger(Struct, frozen=True, kw_only=True):
     wanted: int = 0
     window_ms: Millis = 0
     silence_ms: Millis = 0
-    condition: Sequence | AwaitedAbsence | Threshold | AwaitedChange | None = None
+    condition: Sequence | AwaitedAbsence | Threshold | AwaitedChange | Cron | DateRule | None = None
     """What has to hold for those that take more than one event, or a value that events move."""
     memory: str = ""
     """Under which a customer's state remembers it: another one once its conditions have changed."""
@@ -108,6 +111,8 @@ class CompiledTrigger(Struct, frozen=True, kw_only=True):
     """Whether the variations differ from the start on."""
     reserved_by: str | None = None
     """The experiment that alone starts its workflow."""
+    since: Millis = EARLIEST
+    """When a catalogue with these conditions was activated first; what was due by then doesn't fire."""
 
 
 class Rises(Struct, frozen=True, kw_only=True):
@@ -250,6 +255,13 @@ class Catalogue(Struct, kw_only=True, frozen=True):
     """Whether some workflow, of this catalogue or one before it, has a goal, exit conditions or an execution key."""
     flips: bool = False
     """Whether time alone can end an execution or a wait of some of them."""
+    schedules: tuple[tuple[CompiledTrigger, Cron], ...] = ()
+    dates: dict[str, tuple[tuple[CompiledTrigger, DateRule], ...]] = {}
+    """The triggers of dates, by the attribute that holds them."""
+    next_crons: dict[str, tuple[Millis, Millis]] = {}
+    """By zone: from when on the next instant of any cron is which. Found as it is needed, and only ever repeated."""
+    since: dict[str, Millis] = {}
+    """By a trigger's memory, when it was activated first."""
     unnamed: Plan = Plan()
     """What an event of a type can do that `plans` doesn't name."""
     predecessors: Mapping[int, "Catalogue"] = {}
@@ -269,6 +281,7 @@ def compile_catalogue(
     number: int,
     predecessors: Mapping[int, Catalogue] | None = None,
     *,
+    activated_at: Millis = EARLIEST,
     answers_webhooks: bool = True,
 ) -> Catalogue:
     """Compile a valid set of definitions as catalogue `number`.
@@ -277,6 +290,7 @@ def compile_catalogue(
         definitions: what passed validation.
         number: the version.
         predecessors: the versions before it, by number.
+        activated_at: the timestamp of its marks; without one, it has always been in force.
         answers_webhooks: False where somebody makes the calls, or the answers are in the log.
     """
     clauses = Clauses()
@@ -290,9 +304,12 @@ def compile_catalogue(
         if workflow.definition.enabled
         for trigger in _compile_triggers(workflow, clauses)
     ]
+    before = _before(number, predecessors or {})
+    since = {} if before is None else before.since
+    triggers = [replace(trigger, since=since.get(trigger.memory, activated_at)) for trigger in triggers]
     overrides = _compile_experiments(definitions, workflows, triggers, number, clauses)
     triggers.sort(key=lambda trigger: trigger.rank)
-    watch = compile_watch(definitions, number, clauses, _watched_before(number, predecessors or {}))
+    watch = compile_watch(definitions, number, clauses, None if before is None else before.watch)
     weight_of = weights(definitions.scoring)
     earlier = () if predecessors is None else predecessors.values()
     rises = _rises(triggers)
@@ -321,6 +338,9 @@ def compile_catalogue(
         unnamed=_plan("", [], clauses, weight_of, watch),
         judges=any(workflow.judges for workflow in workflows.values()) or any(one.judges for one in earlier),
         flips=any(workflow.flips for workflow in workflows.values()) or any(one.flips for one in earlier),
+        schedules=tuple((trigger, trigger.condition) for trigger in triggers if isinstance(trigger.condition, Cron)),
+        dates=_dates(triggers),
+        since={trigger.memory: trigger.since for trigger in triggers},
         predecessors=predecessors or {},
     )
 
@@ -368,9 +388,17 @@ def _dealing_out(
     return replace(dealing, ways={name: replace(dealing, workflow=workflow) for name, workflow in starts.items()})
 
 
-def _watched_before(number: int, predecessors: Mapping[int, Catalogue]) -> Watch | None:
+def _before(number: int, predecessors: Mapping[int, Catalogue]) -> Catalogue | None:
     earlier = [known for known in predecessors if known < number]
-    return predecessors[max(earlier)].watch if earlier else None
+    return predecessors[max(earlier)] if earlier else None
+
+
+def _dates(triggers: list[CompiledTrigger]) -> dict[str, tuple[tuple[CompiledTrigger, DateRule], ...]]:
+    rules = [(trigger, trigger.condition) for trigger in triggers if isinstance(trigger.condition, DateRule)]
+    return {
+        attribute: tuple(entry for entry in rules if entry[1].attribute == attribute)
+        for attribute in sorted({rule.attribute for _, rule in rules})
+    }
 
 
 def _rises(triggers: list[CompiledTrigger]) -> dict[Metric, Rises]:
@@ -460,15 +488,24 @@ def _compile_trigger(
             return replace(common, condition=compile_change(conditions))
         case EventSequence():
             return _compile_sequence(common, conditions, clauses)
-        case EngagementScore():
-            threshold = Threshold(metric="engagement_score", least=conditions.min_engagement_score)
-            return replace(common, condition=threshold)
-        case SessionThreshold():
-            return replace(common, condition=Threshold(metric=conditions.metric, least=conditions.min_value))
+        case EngagementScore() | SessionThreshold():
+            return replace(common, condition=_compile_threshold(conditions))
+        case Schedule() | DateAttribute():
+            return replace(common, condition=_compile_local_time(conditions))
         case AbsenceCondition(event_type=first, unless_event=second):
             within_ms = span(conditions.within_minutes * MINUTE_MS)
             awaited = AwaitedAbsence(memory=common.memory, first=first, second=second, within_ms=within_ms)
             return replace(common, event_types=(first, second), condition=awaited)
+
+
+def _compile_threshold(conditions: EngagementScore | SessionThreshold) -> Threshold:
+    if isinstance(conditions, EngagementScore):
+        return Threshold(metric="engagement_score", least=conditions.min_engagement_score)
+    return Threshold(metric=conditions.metric, least=conditions.min_value)
+
+
+def _compile_local_time(conditions: Schedule | DateAttribute) -> Cron | DateRule:
+    return compile_cron(conditions.cron) if isinstance(conditions, Schedule) else compile_date(conditions)
 
 
 def _compile_sequence(common: CompiledTrigger, conditions: EventSequence, clauses: Clauses) -> CompiledTrigger:

@@ -32,8 +32,10 @@ from journeys.forgetting import FORGOTTEN, forget_due, forget_visitor
 from journeys.frequency import count_raises, forget, is_full
 from journeys.judging import attribute, concerns, judge, judge_in_time, may_hold, next_flip
 from journeys.keeping import keep_after_event, keep_due, keep_in_time, keep_under_new_catalogue, note_crm_changes
+from journeys.occasions import LocalTime, due_occasions, next_occasion
 from journeys.rising import Rise, levels, may_rise, rises_of
 from journeys.scene import Scene
+from journeys.schedules import Cron, DateRule
 from journeys.sequences import Sequence
 from journeys.starting import Firing, execution_key, is_first_of_day, refusal
 from journeys.thresholds import CERTAIN, Threshold
@@ -96,7 +98,9 @@ def decide(customer: Customer, entry: Event | Due | Command, catalogue: Catalogu
 
 def deadline(customer: Customer, catalogue: Catalogue) -> Millis | None:
     """Return the next instant at which the customer needs to be looked at without an event."""
-    soonest = _executions_due(customer, catalogue) if customer.executions else NO_DEADLINE
+    soonest = next_occasion(customer, catalogue)
+    if customer.executions:
+        soonest = min(soonest, _executions_due(customer, catalogue))
     for trigger in catalogue.silences:
         due_at = _silence_due(customer, trigger, catalogue)
         if due_at is not None and due_at < soonest:
@@ -214,8 +218,8 @@ def _take_triggers(
 
 
 def _take_condition(
-    turn: Turn, trigger: CompiledTrigger, condition: Threshold | AwaitedAbsence | AwaitedChange, event: Event,
-    rises: Mapping[str, Rise], changes: Mapping[str, Awaited],
+    turn: Turn, trigger: CompiledTrigger, condition: Threshold | AwaitedAbsence | AwaitedChange | Cron | DateRule,
+    event: Event, rises: Mapping[str, Rise], changes: Mapping[str, Awaited],
 ) -> None:  # fmt: skip
     """Let the event reach a trigger that takes more than this one event."""
     match condition:
@@ -228,6 +232,9 @@ def _take_condition(
             _await_absence(turn, trigger, condition, event)
         case AwaitedChange():
             _fire_change(turn, trigger, changes[trigger.key][1], event)
+        case Cron() | DateRule():
+            # Time fires them.
+            pass
         case _:
             assert_never(condition)
 
@@ -525,11 +532,14 @@ def _decide_due(customer: Customer, catalogue: Catalogue, now: Millis) -> list[E
     has_changed = bool(turn.effects)
     _end_in_time(turn, since, has_changed=has_changed)
     _resume_due(turn, since, has_changed=has_changed)
-    for trigger, absence in _due_triggers(turn):
-        if absence is None:
-            _answer_silence(turn, trigger)
-        else:
-            _answer_absence(turn, trigger, absence)
+    for trigger, cause in _due_triggers(turn, since):
+        match cause:
+            case None:
+                _answer_silence(turn, trigger)
+            case Absence():
+                _answer_absence(turn, trigger, cause)
+            case LocalTime():
+                _answer_occasion(turn, trigger, cause)
     _fire_changes(turn)
     effects = turn.effects if turn.emitted is None else _apply_emitted(turn)
     if customer.is_visitor and forget_visitor(customer):
@@ -583,10 +593,10 @@ def _end_in_time(turn: Turn, since: Millis, *, has_changed: bool) -> None:
                 judge_in_time(turn, execution, since, has_changed=has_changed)
 
 
-def _due_triggers(turn: Turn) -> list[tuple[CompiledTrigger, Absence | None]]:
-    """Return the silences and absences that are due, in the order of triggers at one instant."""
+def _due_triggers(turn: Turn, previous: Millis) -> list[tuple[CompiledTrigger, Absence | LocalTime | None]]:
+    """Return the silences, absences, crons and dates that are due, in the order of triggers at one instant."""
     customer, catalogue = turn.customer, turn.catalogue
-    due: list[tuple[CompiledTrigger, Absence | None]] = []
+    due: list[tuple[CompiledTrigger, Absence | LocalTime | None]] = []
     for trigger in catalogue.silences:
         due_at = _silence_due(customer, trigger, catalogue)
         if due_at is not None and due_at <= turn.now:
@@ -596,6 +606,7 @@ def _due_triggers(turn: Turn) -> list[tuple[CompiledTrigger, Absence | None]]:
         for absence in customer.absences
         if absence.due_at <= turn.now and absence.trigger in catalogue.absences
     ]
+    due += due_occasions(customer, catalogue, previous, turn.now)
     # Those of one trigger stay in the order in which they began.
     due.sort(key=lambda entry: timer_rank(entry[0]))
     return due
@@ -632,6 +643,8 @@ def _silence_due(customer: Customer, trigger: CompiledTrigger, catalogue: Catalo
     if known_at - began > catalogue.max_event_age_ms:
         return None
     due_at = began + trigger.silence_ms
+    if due_at <= trigger.since:
+        return None
     return due_at if due_at > known_at else known_at + LATE_DEADLINE_MS
 
 
@@ -660,3 +673,11 @@ def _answer_absence(turn: Turn, trigger: CompiledTrigger, absence: Absence) -> N
     }
     # Whether the first event was too old was looked at when it arrived.
     _start_or_refuse(turn, trigger, None, detail, absence.event, first)
+
+
+def _answer_occasion(turn: Turn, trigger: CompiledTrigger, due: LocalTime) -> None:
+    """Fire for a local time that has come, or pass it by when the customer doesn't match."""
+    if due.day is not None:
+        turn.customer.dates[trigger.memory] = due.day
+    if _matches(turn, trigger, None):
+        _start_or_refuse(turn, trigger, None, {**due.detail, "confidence_score": CERTAIN}, b"null")

@@ -16,6 +16,7 @@ from journeys.emitting import RESERVED_TYPES
 from journeys.fields import compile_field
 from journeys.goals import compile_value_field
 from journeys.operators import POSITIVE, constant_mistake
+from journeys.schedules import ScheduleProblem, compile_cron
 from journeys.templates import TemplateProblem, compile_template
 from journeys.timing import TimingProblem, compile_timing, compile_wait, parse_clock
 from journeys.validation_timing import check_quiet_hours
@@ -26,6 +27,7 @@ from schemas.definitions import (
     ChannelConfiguration,
     Comparison,
     Condition,
+    DateAttribute,
     DecisionStep,
     EventSequence,
     ExperimentConfiguration,
@@ -35,6 +37,7 @@ from schemas.definitions import (
     MessageConfiguration,
     QuietHours,
     RemoveFromSegment,
+    Schedule,
     ScoreBased,
     SegmentBranch,
     SegmentChange,
@@ -82,6 +85,7 @@ _MOST_RULES: Final = 200
 _REFERENCE: Final = re.compile(r"\$\{([^{}]*)\}")
 _BREAKS: Final = re.compile(r"[\x00-\x1f\x7f]")
 _CLOCK: Final = 'a local time such as "09:00", from 00:00 to 23:59'
+_CRON: Final = 'five fields that some date matches, such as "0 9 * * mon-fri"'
 _ZONE: Final = "a zone of the IANA database, such as Europe/Berlin"
 _TIMING_ASPECTS: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
     ("at", ("at", "business_hours_only", "avoid_weekends"), f"{_CLOCK}; in business hours 09:00 to 16:59"),
@@ -159,6 +163,10 @@ def _check_times(value: Struct, spot: Spot) -> Iterator[Problem]:
             yield from _check_instants(value, spot)
         case FixedTime(at=str() as at):
             yield from _check_clock(at, spot.under("at"))
+        case DateAttribute():
+            yield from _check_clock(value.at, spot.under("at"))
+        case Schedule():
+            yield from _check_cron(value.cron, spot.under("cron"))
         case UntilTime():
             yield from _check_clock(value.target_time, spot.under("target_time"))
         case UntilDate():
@@ -305,6 +313,13 @@ def _check_clock(text: str, spot: Spot) -> Iterator[Problem]:
         parse_clock(text)
     except TimingProblem:
         yield spot.wrong(f"is {shown(text)}", _CLOCK)
+
+
+def _check_cron(text: str, spot: Spot) -> Iterator[Problem]:
+    try:
+        compile_cron(text)
+    except ScheduleProblem as error:
+        yield spot.wrong(f"{shown(text)}: {error}", _CRON)
 
 
 def _check_timing(timing: Timing, spot: Spot) -> Iterator[Problem]:

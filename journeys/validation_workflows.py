@@ -17,10 +17,13 @@ from journeys.graph import (
 from schemas.definitions import (
     AbsenceCondition,
     AnyDefinition,
+    DateAttribute,
     EventCondition,
     FrequencyThreshold,
     InactivityPeriod,
+    Schedule,
     Step,
+    TriggerCondition,
     Workflow,
     WorkflowSettings,
 )
@@ -152,12 +155,19 @@ def _warn_of_once(workflow: Workflow, spot: Spot) -> Iterator[Problem]:
     if workflow.settings.allow_multiple_executions or workflow.settings.re_entry is not None:
         return
     for position, trigger in enumerate(workflow.triggers):
-        if isinstance(trigger.conditions, FrequencyThreshold | InactivityPeriod | AbsenceCondition):
+        if _fires_again(trigger.conditions):
             kind = trigger.conditions.__struct_config__.tag
             yield spot.under("triggers", position).wrong(
                 f"{kind} can fire again and again, but the workflow runs only once in a customer's life",
                 "settings.re_entry or settings.allow_multiple_executions, unless once is meant",
             )
+
+
+def _fires_again(conditions: TriggerCondition) -> bool:
+    """Tell whether a condition is made to hold again and again."""
+    if isinstance(conditions, DateAttribute):
+        return conditions.recurring == "yearly"
+    return isinstance(conditions, FrequencyThreshold | InactivityPeriod | AbsenceCondition | Schedule)
 
 
 def _warn_of_twice(steps: Sequence[Step], spot: Spot) -> Iterator[Problem]:

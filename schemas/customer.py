@@ -272,6 +272,8 @@ class Customer(Values, omit_defaults=True, gc=False):
     """Executions that have ended, in the order of their ends, for as long as they can reach their goal."""
     entries: Entries | None = None
     """How often steps that an execution can come to again were entered at one instant."""
+    dates: dict[str, int] = field(default_factory=dict)
+    """By date trigger: the day (counted from the year 1) that has been answered already."""
 
 
 class Head(Struct, frozen=True, kw_only=True):

@@ -189,6 +189,23 @@ class AttributeChange(Definition, frozen=True, kw_only=True, tag_field="conditio
     where: Condition | None = None
 
 
+class DateAttribute(Definition, frozen=True, kw_only=True, tag_field="condition_type", tag="date_attribute"):
+    """Fires so many days before (below 0) or after the date in an attribute, at a local time; once, or yearly."""
+
+    attribute: Name
+    offset_days: Annotated[int, Meta(ge=-3_660, le=3_660)] = 0
+    at: str = "09:00"
+    recurring: Literal["yearly", "none"] | None = None
+    where: Condition | None = None
+
+
+class Schedule(Definition, frozen=True, kw_only=True, tag_field="condition_type", tag="schedule"):
+    """Fires at each time of a cron (five fields) in the customer's zone, for customers who match."""
+
+    cron: Name
+    where: Condition | None = None
+
+
 TriggerCondition = (
     EventCondition
     | FrequencyThreshold
@@ -200,6 +217,8 @@ TriggerCondition = (
     | SegmentChange
     | LifecycleChange
     | AttributeChange
+    | DateAttribute
+    | Schedule
 )
 TriggerType = Literal["behavioral", "transactional", "time_based", "data_driven", "engagement_based", "lifecycle"]
 
@@ -796,9 +815,5 @@ class Definitions(Struct, frozen=True, kw_only=True):
 
 NOT_BUILT_YET: Final = {
     "kind": ("content_block", "model"),
-    "condition_type": (
-        "date_attribute",
-        "schedule",
-    ),
 }
 """Words of SPEC that a definition may not use yet; the error says so, instead of calling them unknown."""

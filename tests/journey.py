@@ -135,6 +135,17 @@ def absence(first: str, second: str, minutes: float, *, where: Json = None, **re
     return _trigger("behavioral", conditions, where, rest)
 
 
+def schedule(cron: str, *, where: Json = None, **rest: Json) -> Document:
+    """Write a trigger for the times of a cron."""
+    return _trigger("time_based", {"condition_type": "schedule", "cron": cron}, where, rest)
+
+
+def dated(attribute: str, *, where: Json = None, **conditions: Json) -> Document:
+    """Write a trigger for a date in an attribute."""
+    written: Document = {"condition_type": "date_attribute", "attribute": attribute, **conditions}
+    return _trigger("time_based", written, where, {})
+
+
 def _trigger(kind: str, conditions: Document, where: Json, rest: Document) -> Document:
     looked_at: Document = {} if where is None else {"where": where}
     return {"type": kind, "conditions": conditions | looked_at, **rest}

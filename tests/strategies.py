@@ -128,6 +128,8 @@ def _sometimes(key: str, values: st.SearchStrategy[Json], one_in: int = 4) -> st
 # Triggers -----------------------------------------------------------------------------------------------------
 
 
+CRONS: Final = ("30 2 29 3 *", "0 9 * 3 *", "*/30 1-3 28,29 3 *")
+"""They come while histories last, and no more when every execution has to be over."""
 TRIGGERS: Final = (
     "event",
     "event",
@@ -142,6 +144,8 @@ TRIGGERS: Final = (
     "segment_change",
     "lifecycle_change",
     "attribute_change",
+    "schedule",
+    "date_attribute",
 )
 
 
@@ -157,6 +161,15 @@ def _sequences(draw: st.DrawFn) -> Document:
     sequence |= draw(_sometimes("contiguity", st.just("relaxed"), 2))
     sequence |= draw(_sometimes("within_minutes", st.sampled_from(SPANS_H).map(lambda hours: hours * 60), 2))
     return sequence | draw(_sometimes("unless_event", st.sampled_from(TYPES), 3))
+
+
+@st.composite
+def _local_times(draw: st.DrawFn, kind: str) -> Document:
+    if kind == "schedule":
+        return {"condition_type": kind, "cron": draw(st.sampled_from(CRONS))}
+    date: Document = {"condition_type": kind, "attribute": "renewal", "at": draw(st.sampled_from(("09:00", "02:30")))}
+    date |= draw(_sometimes("offset_days", st.sampled_from((-1, 1)), 2))
+    return date | draw(_sometimes("recurring", st.just("yearly"), 2))
 
 
 @st.composite
@@ -200,6 +213,8 @@ def _triggers(draw: st.DrawFn) -> Document:
                 **draw(_sometimes("from", values, 3)),
                 **draw(_sometimes("to", values, 3)),
             }
+        case "schedule" | "date_attribute":
+            conditions_ = draw(_local_times(kind))
         case _:
             conditions_ = {"condition_type": kind, "inactivity_hours": draw(st.sampled_from(SPANS_H))}
     conditions_ |= draw(_sometimes("where", conditions(), 5))
@@ -627,6 +642,8 @@ _ATTRIBUTES: Final[tuple[Document, ...]] = (
     {"plan": None},
     {"plan": 7},
     {"engagement_score": 60},
+    {"renewal": "2026-03-29"},
+    {"renewal": "1996-03-23"},
 )
 _PREFERENCES: Final[tuple[Document, ...]] = (
     {"timezone": "Asia/Kathmandu"},

@@ -174,10 +174,10 @@ MISTAKES: Final[list[tuple[Json, str, str, str]]] = [
     # choices and tags
     (trigger(type="behavioural"), "triggers[0].type", "is 'behavioural'", "did you mean 'behavioral'?"),
     (
-        trigger(conditions={"condition_type": "schedule"}),
+        trigger(conditions={"condition_type": "schedul", "cron": "0 9 * * *"}),
         "triggers[0].conditions.condition_type",
-        "condition_type 'schedule' isn't built yet",
-        "one of event, frequency_threshold, inactivity_period",
+        "'schedul' is no known condition_type",
+        "did you mean 'schedule'?",
     ),
     (trigger(conditions={}), "triggers[0].conditions.event_type", "is missing", "text"),
     (trigger(conditions={"event_typ": "e"}), "triggers[0].conditions.event_type", "is missing", "by 'event_typ'?"),
