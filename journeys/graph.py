@@ -111,12 +111,12 @@ def _reached(graph: Graph, start: str) -> set[str]:
     return reached
 
 
-def loops_without_wait(steps: Sequence[Step], graph: Graph) -> list[tuple[str, ...]]:
-    """Return loops that no time passes in, each as its step ids in order; at most `MAX_LOOPS`.
+def loops_without_wait(steps: Sequence[Step], graph: Graph, least_ms: Millis = 1) -> list[tuple[str, ...]]:
+    """Return loops in which no wait takes as long as that, each as its step ids in order; at most `MAX_LOOPS`.
 
     A found loop is opened at its last edge before the next is looked for, so loops that share steps are found too.
     """
-    standing = {step.id for step in steps if not _lets_time_pass(step)}
+    standing = {step.id for step in steps if not _lets_time_pass(step, least_ms)}
     open_edges = {
         step_id: {target for target in targets if target in standing}
         for step_id, targets in graph.items()
@@ -144,13 +144,13 @@ def _loop(graph: Mapping[str, set[str]], order: Mapping[str, int]) -> tuple[str,
     return None
 
 
-def _lets_time_pass(step: Step) -> bool:
-    """Say whether no two visits of this step can fall on one instant."""
+def _lets_time_pass(step: Step, least_ms: Millis) -> bool:
+    """Say whether so much lies between two visits of this step, or something that isn't in the workflow's hands."""
     if not isinstance(step, WaitStep):
         return False
     match step.configuration:
         case FixedTime():
-            return fixed_wait_ms(step.configuration) > 0
+            return fixed_wait_ms(step.configuration) >= least_ms
         case UntilTime() | UntilEvent():
             return True
         case UntilDate() | UntilCondition():

@@ -7,6 +7,7 @@ from typing import Final, get_args
 from journeys.documents import Document, id_of, items_at, step_ids, text_at, trigger_ids
 from journeys.graph import (
     Graph,
+    fixed_wait_ms,
     graph_of,
     loops_without_wait,
     next_step_ids,
@@ -19,6 +20,7 @@ from schemas.definitions import (
     AnyDefinition,
     DateAttribute,
     EventCondition,
+    FixedTime,
     FrequencyThreshold,
     InactivityPeriod,
     Schedule,
@@ -28,7 +30,7 @@ from schemas.definitions import (
     WorkflowSettings,
 )
 from schemas.events import Json
-from schemas.instants import DAY_MS
+from schemas.instants import DAY_MS, MINUTE_MS
 from schemas.problems import Problem, Spot, closest, shown, suggestion
 from schemas.reading import Node, Reading
 
@@ -141,6 +143,8 @@ def warnings_of(document: Document, reading: Reading[AnyDefinition]) -> Iterator
     if isinstance(reading.value, Workflow):
         yield from _warn_of_once(reading.value, document.spot)
         yield from _warn_of_twice(reading.value.steps, document.spot)
+        yield from _warn_of_haste(reading.value.steps, document.spot)
+        yield from _warn_of_settings(reading.value, document.spot)
 
 
 def _warn_of_keys(condition: EventCondition, spot: Spot) -> Iterator[Problem]:
@@ -152,7 +156,8 @@ def _warn_of_keys(condition: EventCondition, spot: Spot) -> Iterator[Problem]:
 
 
 def _warn_of_once(workflow: Workflow, spot: Spot) -> Iterator[Problem]:
-    if workflow.settings.allow_multiple_executions or workflow.settings.re_entry is not None:
+    settings = workflow.settings
+    if settings.allow_multiple_executions or settings.re_entry is not None or settings.execution_key is not None:
         return
     for position, trigger in enumerate(workflow.triggers):
         if _fires_again(trigger.conditions):
@@ -168,6 +173,34 @@ def _fires_again(conditions: TriggerCondition) -> bool:
     if isinstance(conditions, DateAttribute):
         return conditions.recurring == "yearly"
     return isinstance(conditions, FrequencyThreshold | InactivityPeriod | AbsenceCondition | Schedule)
+
+
+def _warn_of_haste(steps: Sequence[Step], spot: Spot) -> Iterator[Problem]:
+    """Warn of loops that turn more than once a minute."""
+    position, graph = _positions(steps), graph_of(steps)
+    waits_ms = {
+        step.id: fixed_wait_ms(step.configuration) for step in steps if isinstance(step.configuration, FixedTime)
+    }
+    for loop in loops_without_wait(steps, graph, MINUTE_MS):
+        lasts_ms = sum(waits_ms.get(step_id, 0) for step_id in loop)
+        if 0 < lasts_ms < MINUTE_MS:
+            path = " → ".join((*loop, loop[0]))
+            yield spot.under("steps", position[loop[0]]).wrong(
+                f"the loop {path} turns every {lasts_ms / 1_000:g} s", "a minute or more, unless that is meant"
+            )
+
+
+def _warn_of_settings(workflow: Workflow, spot: Spot) -> Iterator[Problem]:
+    settings = workflow.settings
+    if settings.attribution_window_hours is not None and settings.goal is None:
+        yield spot.under("settings", "attribution_window_hours").wrong("has no goal to look for", "settings.goal")
+    if settings.execution_key is None:
+        return
+    for position, trigger in enumerate(workflow.triggers):
+        if isinstance(trigger.conditions, InactivityPeriod | Schedule | DateAttribute):
+            yield spot.under("triggers", position).wrong(
+                "no event fires it, so it never has the execution_key and starts nothing", "a trigger of an event"
+            )
 
 
 def _warn_of_twice(steps: Sequence[Step], spot: Spot) -> Iterator[Problem]:

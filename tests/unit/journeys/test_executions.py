@@ -204,6 +204,36 @@ def test_a_step_entered_for_the_1000th_time_within_one_instant_ends_the_executio
     assert journey.customer().executions == []
 
 
+@pytest.mark.parametrize(("turns", "active"), [(998, 1), (999, 0)])
+def test_a_loop_that_events_of_one_instant_turn_ends_with_the_1000th_entry(turns: int, active: int) -> None:
+    journey = Journey(workflow(until_event("u", "go", "u")))
+    journey.publish("signup")
+    for _ in range(turns):
+        journey.publish("go")
+    assert len(journey.customer().executions) == active
+    if not active:
+        detail = journey.decisions("execution_ended")[0].detail
+        assert detail == {"reason": "loop", "step_id": "u"}
+
+
+def test_entries_of_another_instant_are_counted_anew() -> None:
+    journey = Journey(workflow(until_event("u", "go", "u")))
+    journey.publish("signup")
+    for number in range(1_500):
+        journey.publish("go", number // 900)
+    assert len(journey.customer().executions) == 1
+
+
+def test_an_execution_whose_branches_multiply_ends_with_the_201st_open_one() -> None:
+    journey = Journey(workflow(wait("p", "p", "p", duration_hours=1)))
+    journey.publish("signup")
+    journey.advance(7 * HOUR_MS)
+    assert len(journey.customer().executions[0].branches) == 128
+    journey.advance(8 * HOUR_MS)
+    ended = journey.decisions("execution_ended")[0]
+    assert (ended.reason, ended.detail) == ("error", {"reason": "branches", "step_id": "p"})
+
+
 @pytest.mark.parametrize(("to", "reason"), [(2 * DAY_MS - 1, []), (2 * DAY_MS, ["expired"])])
 def test_an_execution_expires_at_exactly_its_longest_time(to: Millis, reason: list[str]) -> None:
     journey = Journey(workflow(until_event("u", "go"), max_execution_time_days=2))

@@ -198,6 +198,57 @@ REFUSALS: Final[list[tuple[str, Json, str, str, str]]] = [
         "a fixed_time above 0",
     ),
     (
+        "a loop with nothing but a condition to wait for",
+        workflow(mail("a", "w"), wait("w", "a", type="until_condition", condition={"all": []})),
+        "steps[0]",
+        "holds no wait",
+        "a fixed_time above 0",
+    ),
+    (
+        "a key that is no field of the event",
+        workflow(settings={"execution_key": "order_id"}),
+        "settings.execution_key",
+        "'order_id' is no field of the event",
+        "event. before it, such as event.order_id",
+    ),
+    (
+        "a key with an empty part",
+        workflow(settings={"execution_key": "event..id"}),
+        "settings.execution_key",
+        "has an empty part",
+        "a field such as",
+    ),
+    (
+        "a value that no event can have",
+        workflow(settings={"goal": {"event_type": "e", "value_field": "event..net"}}),
+        "settings.goal.value_field",
+        "has an empty part",
+        "a field such as event.total",
+    ),
+    (
+        "a comparison in a goal",
+        workflow(settings={"goal": {"field": "plan", "operator": "gt", "value": True}}),
+        "settings.goal.value",
+        "is true",
+        "gt needs",
+    ),
+    (
+        "a comparison among exit conditions",
+        workflow(
+            settings={"exit_conditions": [{"operator": "exists", "field": "plan"}, {"operator": "eq", "value": 1}]}
+        ),
+        "settings.exit_conditions[1].field",
+        "is missing",
+        "a field such as total_spent",
+    ),
+    (
+        "a timeout's step without a timeout",
+        workflow(wait("w", "a", type="until_condition", condition={"all": []}, timeout_next_step="a"), mail("a")),
+        "steps[0].configuration.timeout_hours",
+        "is missing",
+        "hours above 0",
+    ),
+    (
         "a loop with a wait of nothing",
         workflow(mail("a", "w"), wait("w", "a")),
         "steps[0]",
@@ -680,6 +731,26 @@ def test_keys_that_an_event_takes_for_properties_are_warned_of_where_they_look_l
         ("triggers[0].conditions.min_frequency", "another condition_type, unless that is meant"),
         ("triggers[0].conditions.wher", "did you mean 'where'?"),
     ]
+
+
+@pytest.mark.parametrize(("seconds", "warned"), [(0.001, True), (59.999, True), (60, False)])
+def test_a_loop_that_turns_more_than_once_a_minute_is_warned_of(seconds: float, warned: bool) -> None:  # noqa: FBT001
+    validated = check(workflow(mail("a", "w"), wait("w", "a", duration_minutes=seconds / 60)))
+    assert validated.definitions is not None
+    assert [warning.path for warning in validated.warnings] == ["steps[0]"] * warned
+
+
+def test_short_waits_of_a_loop_add_up() -> None:
+    half = {"duration_minutes": 0.5}
+    assert check(workflow(mail("a", "v"), wait("v", "w", **half), wait("w", "a", **half))).warnings == ()
+
+
+def test_settings_that_have_nothing_to_work_on_are_warned_of() -> None:
+    silent: Json = {"type": "time_based", "conditions": {"condition_type": "inactivity_period"}}
+    validated = check(
+        workflow(triggers=[silent], settings={"execution_key": "event.id", "attribution_window_hours": 1})
+    )
+    assert [warning.path for warning in validated.warnings] == ["settings.attribution_window_hours", "triggers[0]"]
 
 
 def test_branches_that_meet_before_a_send_are_warned_of() -> None:
