@@ -324,7 +324,7 @@ def test_problems_are_printed_by_file_with_what_would_be_right_and_their_number(
         "      expected: text of 1 to 200 characters\n"
         "b.json\n"
         "  kind: 'segmnt' is no known kind\n"
-        "      expected: one of workflow, template, segment, scoring, lifecycle, suppression, settings, test; "
+        "      expected: one of workflow, template, segment, scoring, lifecycle, suppression, settings, test, experiment; "
         "did you mean 'segment'?\n"
         "2 problems in 2 files.\n"
     )
