@@ -242,7 +242,7 @@ def test_encoding_and_decoding_at_any_point_changes_no_later_decision(
 @given(definitions(), histories())
 def test_ids_are_unique(documents: list[Document], history: list[Line]) -> None:
     out = [msgspec.json.decode(record) for _, record in fold(engine(compiled(documents)), once(history))]
-    ids = [record.get("decision_id") or record["send_id"] for record in out]
+    ids = [record.get("decision_id") or record.get("send_id") or record["call_id"] for record in out]
     assert len(ids) == len(set(ids))
 
 
