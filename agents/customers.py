@@ -4,7 +4,7 @@
 - key: `c:` customer or `a:` visitor; records without a key are marks for the partition
 - table: customers (changelog `customers-changelog`, same partition number), and the position record `p`
 - writes: `email-sends`, `sms-sends`, `push-sends`, `social-sends`, `decisions`, `webhook-calls`, to the same partition
-  number
+  number; and to `customer-log` what customers who are merged tell each other (`agents/identity.py`)
 - guarantee: exactly once; outputs, changelog and position are one transaction
 - a crash repeats: the transaction under way, from the last committed position, to the same result
 """
@@ -16,10 +16,13 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agents.engine import Engine, Outcome
+from agents.engine import Engine
+from agents.identity import receive
+from agents.outcomes import Outcome
 from journeys.catalogue import Catalogue
 from schemas.decisions import Send, WebhookCall, encode_effect
 from schemas.instants import EARLIEST, Millis
+from schemas.linking import LINK, encode_link
 from schemas.log import (
     ORIGIN_BYTES,
     POSITION,
@@ -33,9 +36,12 @@ from schemas.log import (
     header,
     pack_place,
 )
-from schemas.topics import DECISIONS, SEND_TOPIC_OF_CHANNEL, WEBHOOK_CALLS
+from schemas.topics import CUSTOMER_LOG, DECISIONS, SEND_TOPIC_OF_CHANNEL, WEBHOOK_CALLS
+from schemas.waiting import Held
 from streams.fold import Folded, Output, Record
+from streams.partitions import partition_of
 from tables.customers import CustomersTable
+from tables.waiting import WAITING_PREFIX
 
 POSITION_KEY: Final = b"p"
 TIMERS_AT_ONCE: Final = 2_000
@@ -52,6 +58,8 @@ class Position(Struct, kw_only=True):
     """The timestamp of the catalogue's mark."""
     holds: Holds | None = None
     """What commands hold back; None until there has been one."""
+    passed: Millis | None = None
+    """The instant up to which everybody's timers have fired."""
     sources: dict[str, str] = {}
     """By origin (topic id and partition), the last place seen there; both packed, as hex."""
 
@@ -59,8 +67,11 @@ class Position(Struct, kw_only=True):
 class CustomerFold:
     """The memory and rules of one partition of the customer log."""
 
-    def __init__(self, prefix: str, load_catalogue: LoadCatalogue) -> None:
+    def __init__(self, prefix: str, load_catalogue: LoadCatalogue, partitions: int) -> None:
+        """Begin empty; `partitions` is the log's number of them."""
         self._load_catalogue = load_catalogue
+        self._partitions = partitions
+        self._log_topic = prefix + CUSTOMER_LOG
         self._engine = Engine(CustomersTable())
         self._sources: dict[bytes, bytes] = {}
         """By origin, the last source seen of it; whole, since of one origin whole ones compare as places do."""
@@ -79,12 +90,15 @@ class CustomerFold:
                 self._position = None if value is None else msgspec.json.decode(value, type=Position)
             elif key[:2] in {b"c:", b"a:"}:
                 table.restore(key, value)
+            elif key.startswith(WAITING_PREFIX):
+                self._engine.waiting.restore(key.removeprefix(WAITING_PREFIX), value)
 
     def next_offset(self) -> int | None:
         """Build the due index and return where to go on; None without a position record."""
         self._engine.table.index()
         if self._position is None:
             return None
+        self._engine.passed = self._position.passed
         self._sources = {
             bytes.fromhex(origin): bytes.fromhex(origin + place) for origin, place in self._position.sources.items()
         }
@@ -129,20 +143,63 @@ class CustomerFold:
     def _fold_event(self, record: Record, outputs: list[Output]) -> None:
         headers = record.headers
         # The ingest writes the source first.
-        source = headers[0][1] if headers and headers[0][0] == SOURCE else header(headers, SOURCE)
-        if source is not None:
-            origin = source[:ORIGIN_BYTES]
-            if source <= self._sources.get(origin, b""):
-                return
-            self._sources[origin] = source
+        if headers and headers[0][0] == SOURCE:
+            source: bytes | None = headers[0][1]
+        elif headers and headers[0][0] == LINK:
+            self._fold_link(record, outputs)
+            return
+        else:
+            source = header(headers, SOURCE)
+        if source is not None and self._was_seen(source):
+            return
         assert record.key is not None  # noqa: S101 -- the caller told events from marks by it
         assert record.value is not None  # noqa: S101 -- the ingest writes no event without a value
-        outcomes = self._engine.take(record.key, decode_event(record.value), record.timestamp)
+        outcomes = self._engine.take(record.key, decode_event(record.value), record.timestamp, headers)
         if outcomes:
-            sequence = header(headers, SEQUENCE)
-            for outcome in outcomes:
-                # Her timers that fired before the event were caused by time, not by the line.
-                outputs += self._outputs(outcome, sequence if outcome.by_event else None)
+            self._put(outcomes, header(headers, SEQUENCE), outputs)
+        if self._engine.letters:
+            self._post(outputs)
+
+    def _was_seen(self, source: bytes) -> bool:
+        origin = source[:ORIGIN_BYTES]
+        if source <= self._sources.get(origin, b""):
+            return True
+        self._sources[origin] = source
+        return False
+
+    def _fold_link(self, record: Record, outputs: list[Output]) -> None:
+        """Fold a record by which customers are merged, or that was forwarded; the latter two have no source."""
+        headers = record.headers
+        source, sequence = header(headers, SOURCE), header(headers, SEQUENCE)
+        if source is not None and self._was_seen(source):
+            return
+        assert record.key is not None  # noqa: S101 -- the caller told events from marks by it
+        held = Held(record.timestamp, record.value or b"", headers[0][1], sequence)
+        self._put(receive(self._engine, record.key, held), sequence, outputs)
+        self._post(outputs)
+
+    def _put(self, outcomes: list[Outcome], sequence: bytes | None, outputs: list[Output]) -> None:
+        for outcome in outcomes:
+            # Her timers that fired before the event were caused by time, not by the line.
+            line = outcome.sequence or sequence if outcome.by_event else None
+            outputs += self._outputs(outcome, line)
+
+    def _post(self, outputs: list[Output]) -> None:
+        """Write what customers tell each other to the log, in the transaction that folds what led to it."""
+        for letter in self._engine.take_letters():
+            headers = [(LINK, encode_link(letter.link))]
+            if letter.sequence is not None:
+                headers.append((SEQUENCE, letter.sequence))
+            outputs.append(
+                Output(
+                    topic=self._log_topic,
+                    key=letter.key,
+                    value=letter.value,
+                    timestamp=letter.at,
+                    headers=tuple(headers),
+                    partition=partition_of(letter.key, self._partitions),
+                )
+            )
 
     def _switch(self, mark: CatalogueMark, at: Millis) -> None:
         current = self._engine.catalogue
@@ -160,7 +217,7 @@ class CustomerFold:
 
     def _outputs(self, outcome: Outcome, sequence: bytes | None) -> Iterator[Output]:
         key = outcome.customer_id.encode()
-        for place, effect in enumerate(outcome.effects):
+        for place, effect in enumerate(outcome.effects, outcome.first_place):
             headers = [(POSITION, pack_place(place))]
             if sequence is not None:
                 headers.append((SEQUENCE, sequence))
@@ -188,7 +245,9 @@ class CustomerFold:
             catalogue=number,
             activated_at=EARLIEST if catalogue is None else catalogue.activated_at,
             holds=None if catalogue is None else catalogue.holds,
+            passed=self._engine.passed,
             sources={origin.hex(): source[ORIGIN_BYTES:].hex() for origin, source in self._sources.items()},
         )
         position = (POSITION_KEY, msgspec.json.encode(self._position))
-        return [*table.take_changes(number, self._next_offset - 1), position]
+        changes = table.take_changes(number, self._next_offset - 1)
+        return [*changes, *self._engine.waiting.take_changes(), position]

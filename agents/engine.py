@@ -6,27 +6,19 @@ due up to T fire, each with `now` = its deadline; `fire` does the same for every
 
 from collections.abc import Iterator
 
-from msgspec import Struct
 from msgspec.structs import replace
 
+from agents.identity import set_aside
+from agents.outcomes import Letter, Outcome
 from journeys.catalogue import Catalogue
 from journeys.commands import applied, is_named
 from journeys.decide import DUE, deadline, decide
 from schemas.customer import Customer
-from schemas.decisions import Effect
 from schemas.events import Event
 from schemas.instants import EARLIEST, Millis
-from schemas.log import Command, Holds
+from schemas.log import Command, Headers, Holds
 from tables.customers import CustomersTable
-
-
-class Outcome(Struct, frozen=True):
-    """What one input led to: the customer, the decision time, and the effects in order (possibly none)."""
-
-    customer_id: str
-    now: Millis
-    effects: list[Effect]
-    by_event: bool = False
+from tables.waiting import WaitingTable
 
 
 class Engine:
@@ -35,6 +27,11 @@ class Engine:
     def __init__(self, table: CustomersTable, catalogue: Catalogue | None = None) -> None:
         self.table = table
         self.catalogue = catalogue
+        self.waiting = WaitingTable()
+        self.letters: list[Letter] = []
+        """Records for other customers, until `take_letters`."""
+        self.passed: Millis | None = None
+        """The instant up to which everybody's timers have fired; whoever was held then catches up."""
 
     def switch(self, catalogue: Catalogue, at: Millis = EARLIEST) -> None:
         """Put another catalogue in force as of an instant; what is due when may change for every customer."""
@@ -48,7 +45,7 @@ class Engine:
         for key in list(self.table.keys()):
             customer = self.table.get(key)
             if customer is not None:
-                self.table.due.set(key, deadline(customer, catalogue))
+                self.table.due.set(key, None if self.waiting.is_held(key) else deadline(customer, catalogue))
 
     def obey(self, command: Command, at: Millis) -> Iterator[Outcome]:
         """Fold a command that stands in the log with the timestamp `at`; everybody's due timers go first.
@@ -75,25 +72,27 @@ class Engine:
                 continue
             now = max(at, customer.now)
             effects = decide(customer, command, catalogue, now)
-            table.touch(key, deadline(customer, catalogue))
+            table.touch(key, None if self.waiting.is_held(key) else deadline(customer, catalogue))
             if effects:
                 yield Outcome(customer.customer_id, now, effects, by_event=True)
 
-    def take(self, key: bytes, event: Event, at: Millis) -> list[Outcome]:
+    def take(self, key: bytes, event: Event, at: Millis, headers: Headers = ()) -> list[Outcome]:
         """Fold an event that stands in the log with the timestamp `at`; her own due timers go first."""
         catalogue, table = self.catalogue or self._in_force(), self.table
         customer = table.get(key)
         outcomes: list[Outcome] = []
         if customer is None:
-            customer = Customer(customer_id=customer_name(event))
-            table.add(key, customer)
+            customer = self.begin(key)
         else:
+            if customer.bonds is not None or key in self.waiting.entries:
+                aside = set_aside(self, key, customer, event, at, headers)
+                if aside is not None:
+                    return aside
             due_at = table.due.deadline(key)
             if due_at is not None and due_at <= at:
-                outcomes = list(self._fire_own(customer, at))
+                outcomes = self.fire_own(customer, at)
                 if customer.is_forgotten:
-                    customer = Customer(customer_id=customer_name(event))
-                    table.add(key, customer)
+                    customer = self.begin(key)
         now = at if at > customer.now else customer.now  # noqa: FURB136 -- max() costs three times as much
         effects = decide(customer, event, catalogue, now)
         table.touch(key, deadline(customer, catalogue))
@@ -101,14 +100,41 @@ class Engine:
             outcomes.append(Outcome(customer.customer_id, now, effects, by_event=True))
         return outcomes
 
-    def _fire_own(self, customer: Customer, until: Millis) -> Iterator[Outcome]:
-        catalogue = self._in_force()
+    def begin(self, key: bytes) -> Customer:
+        """Begin with a customer of whom nothing is known yet."""
+        customer = Customer(customer_id=customer_name(key), hashed_as=name_in_hashes(key))
+        self.table.add(key, customer)
+        return customer
+
+    def fire_own(self, customer: Customer, until: Millis) -> list[Outcome]:
+        """Fire the customer's own timers due up to an instant."""
+        catalogue, outcomes = self.in_force, []
         due_at = deadline(customer, catalogue)
         while due_at is not None and due_at <= until:
-            effects = decide(customer, DUE, catalogue, due_at)
+            now = max(due_at, customer.now)
+            effects = decide(customer, DUE, catalogue, now)
             if effects:
-                yield Outcome(customer.customer_id, due_at, effects)
+                outcomes.append(Outcome(customer.customer_id, now, effects))
             due_at = deadline(customer, catalogue)
+        return outcomes
+
+    def settle(self, key: bytes) -> list[Outcome]:
+        """Note that a customer's bonds have changed; if she is free, let time come to where it is for everybody."""
+        customer = self.table.get(key) or self.begin(key)
+        if self.waiting.is_held(key):
+            self.table.touch(key, None)
+            return []
+        outcomes = [] if self.passed is None else self.fire_own(customer, self.passed)
+        if customer.is_forgotten:
+            self.table.remove(key)
+        else:
+            self.table.touch(key, deadline(customer, self.in_force))
+        return outcomes
+
+    def take_letters(self) -> list[Letter]:
+        """Return the records for other customers since the last call, in order."""
+        letters, self.letters = self.letters, []
+        return letters
 
     def fire(self, until: Millis) -> Iterator[Outcome]:
         """Fire everybody's timers due up to an instant, in the order (deadline, customer)."""
@@ -126,6 +152,17 @@ class Engine:
                 table.touch(key, deadline(customer, catalogue))
             if effects:
                 yield Outcome(customer.customer_id, due_at, effects)
+        if self.passed is None or until > self.passed:
+            self.passed = until
+
+    @property
+    def in_force(self) -> Catalogue:
+        """The catalogue.
+
+        Raises:
+            RuntimeError: none has been put in force yet.
+        """
+        return self.catalogue or self._in_force()
 
     def _in_force(self) -> Catalogue:
         if self.catalogue is None:
@@ -134,6 +171,11 @@ class Engine:
         return self.catalogue
 
 
-def customer_name(event: Event) -> str:
+def customer_name(key: bytes) -> str:
     """Return the customer's id in records: a visitor's carries the prefix `a:`, as in the log's key."""
-    return event.customer_id if event.customer_id is not None else f"a:{event.anonymous_id}"
+    return key[2:].decode() if key.startswith(b"c:") else key.decode()
+
+
+def name_in_hashes(key: bytes) -> str | None:
+    """Return what stands for an id in hashes of causes where it could be mistaken; None where it stands for itself."""
+    return key.decode() if key[2:4] in {b"a:", b"c:"} and key.startswith(b"c:") else None

@@ -20,8 +20,10 @@ from typing import Final
 
 import msgspec
 from faust.types import TP
+from msgspec.structs import replace
 
 from schemas.events import (
+    LINKING_TYPES,
     STREAM_OF_TOPIC,
     Event,
     InvalidEvent,
@@ -30,6 +32,7 @@ from schemas.events import (
     customer_key,
 )
 from schemas.instants import Millis
+from schemas.linking import LINK, MergeOut, encode_link, log_records
 from schemas.log import (  # fmt: skip
     APPENDED,
     END,
@@ -128,8 +131,11 @@ class _Translator:
             target = (self._dead_letters, tp.partition % self._partitions)
             self._waiting[target].append(dead_letter(record, tp, problem))
             return
-        key = customer_key(event)
         source = Source(self._around.topic_ids[tp.topic], tp.partition, record.offset)
+        if event.type in LINKING_TYPES:
+            self._take_linking(event, source, timestamp, appended, header(record.headers, SEQUENCE))
+            return
+        key = customer_key(event)
         headers = [(SOURCE, pack_source(source)), (APPENDED, appended)]
         sequence = header(record.headers, SEQUENCE)
         if sequence is not None:
@@ -137,6 +143,22 @@ class _Translator:
         self._waiting[self._log, partition_of(key, self._partitions)].append(
             NewRecord(key=key, value=encode_event(event), timestamp=timestamp, headers=tuple(headers))
         )
+
+    def _take_linking(
+        self, event: Event, source: Source, timestamp: Millis, appended: bytes, sequence: bytes | None
+    ) -> None:
+        """Translate an event that may make one of two customers, into a record for each."""
+        value = encode_event(event)
+        for nth, (key, link) in enumerate(log_records(event)):
+            headers = [(SOURCE, pack_source(replace(source, nth=nth))), (APPENDED, appended)]
+            if link is not None:
+                headers.insert(0, (LINK, encode_link(link)))
+            if sequence is not None:
+                headers.append((SEQUENCE, sequence))
+            own = b"" if isinstance(link, MergeOut) else value
+            self._waiting[self._log, partition_of(key, self._partitions)].append(
+                NewRecord(key=key, value=own, timestamp=timestamp, headers=tuple(headers))
+            )
 
     @property
     def is_full(self) -> bool:

@@ -25,6 +25,7 @@ from schemas.topics import CUSTOMER_LOG, CUSTOMERS_CHANGELOG
 from streams.connection import Connection
 from streams.draining import BatchConsumer
 from streams.fold import Output
+from streams.topics import partition_counts
 from streams.transactions import PartitionTransactions
 from streams.worker import run_fold_worker
 from tidings.clock import wall_ms
@@ -62,6 +63,8 @@ def _watch(marks: _Marks) -> None:
 def fold_log(connection: Connection, log_prefix: str, prefix: str, folder: Path) -> None:
     """Fold the log until SIGTERM."""
     catalogues = Catalogues(connection, log_prefix, definitions_from_documents)
+    log = log_prefix + CUSTOMER_LOG
+    partitions = partition_counts(connection, [log])[log]
 
     async def load(number: int) -> Catalogue:
         return await asyncio.to_thread(catalogues.load, number)
@@ -69,9 +72,9 @@ def fold_log(connection: Connection, log_prefix: str, prefix: str, folder: Path)
     run_fold_worker(
         app_id=prefix + WORKER_GROUP,
         connection=connection,
-        source_topic=log_prefix + CUSTOMER_LOG,
+        source_topic=log,
         changelog_topic=prefix + CUSTOMERS_CHANGELOG,
-        make_fold=lambda _: CustomerFold(prefix, load),
+        make_fold=lambda _: CustomerFold(prefix, load, partitions),
         datadir=folder,
         clock=wall_ms,
     )

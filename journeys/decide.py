@@ -41,6 +41,7 @@ from journeys.starting import Firing, execution_key, is_first_of_day, refusal
 from journeys.thresholds import CERTAIN, Threshold
 from journeys.timing import customer_zone
 from journeys.turn import Turn
+from journeys.uniting import delete, inherit_suppressions, is_before_deletion
 from journeys.watching import CHURNED, INACTIVITY_MS, NOTHING
 from schemas.customer import (
     MAX_SEGMENTS,
@@ -55,7 +56,7 @@ from schemas.customer import (
 from schemas.decisions import Effect
 from schemas.events import CRM_TYPES, WEBHOOK_ANSWERED, Event, Json
 from schemas.identity import event_hash
-from schemas.instants import DAY_MS, MINUTE_MS, Millis, as_text, format_instant
+from schemas.instants import DAY_MS, MINUTE_MS, Millis, as_text, format_instant, utc_day
 from schemas.log import Command
 
 Awaited = tuple[CompiledTrigger, Change]
@@ -139,6 +140,8 @@ def _decide_event(customer: Customer, event: Event, catalogue: Catalogue, now: M
     if _seen_before(customer, event.event_id, now):
         return []
     customer.now = now
+    if customer.bonds is not None and is_before_deletion(customer, event):
+        return _drop(customer, event, catalogue, now)
     if event.occurred_at > now:
         profile.clamp(event, now)
     scene = Scene(customer=customer, now=now, half_life_ms=catalogue.half_life_ms, event=event)
@@ -158,6 +161,9 @@ def _apply(turn: Turn, event: Event) -> None:
     plan = catalogue.plans.get(event.type, catalogue.unnamed)
     before = levels(customer, catalogue) if catalogue.rises else None
     changed = _learn(turn, event, plan)
+    if customer.first_seen is None:
+        # Deleted by this event: nobody is left who could react to it.
+        return
     touched = plan.behavioral if event.stream == "behavioral" else plan.otherwise
     if is_new:
         touched = catalogue.watch.everything
@@ -301,6 +307,20 @@ def _apply_emitted(turn: Turn) -> list[Effect]:
     return turn.effects
 
 
+def _drop(customer: Customer, event: Event, catalogue: Catalogue, now: Millis) -> list[Effect]:
+    """Pass by an event of somebody who was deleted since; its triggers are refused for that."""
+    scene = Scene(customer=customer, now=now, half_life_ms=catalogue.half_life_ms, event=event)
+    turn = Turn(customer=customer, catalogue=catalogue, now=now, cause=event.event_id, scene=scene)
+    today = utc_day(now)
+    if customer.refusals.get("event_dropped") != today:
+        customer.refusals["event_dropped"] = today
+        turn.record("event_dropped", reason="customer_deleted", detail={"event_id": event.event_id})
+    for trigger in catalogue.plans.get(event.type, catalogue.unnamed).triggers:
+        if trigger.condition is None and not trigger.wanted and _matches(turn, trigger, event):
+            _fire(turn, trigger, event)
+    return turn.effects
+
+
 def _seen_before(customer: Customer, event_id: str, now: Millis) -> bool:
     """Remember the event's id, 64 of them for 24 hours; tell whether it was remembered already."""
     identity, seen = event_hash(event_id), customer.seen
@@ -343,6 +363,8 @@ def _learn(turn: Turn, event: Event, plan: Plan) -> list[str]:
     # A `customer_updated` has had its say, which may have been to remove an address.
     if event.has_address and event.type != "customer_updated":
         changed += profile.learn_addresses(customer, scene.event_properties())
+    if changed and customer.bonds is not None:
+        changed += [f"contacts.{channel}" for channel in inherit_suppressions(customer)]
     if changed:
         turn.record("profile_changed", detail={"changed": list(changed), "event_id": event.event_id})
     if plan.clauses:
@@ -362,6 +384,9 @@ def _remember_clauses(turn: Turn, event: Event, plan: Plan) -> None:
 
 def _learn_from_crm(turn: Turn, event: Event) -> list[str]:
     customer, properties = turn.customer, turn.scene.event_properties()
+    if event.type == "customer_deleted":
+        delete(turn, event)
+        return []
     if event.type == "consent_changed":
         channel = profile.update_consent(customer, event, properties)
         return [] if channel is None else [f"contacts.{channel}"]

@@ -85,7 +85,9 @@ def start(turn: Turn, trigger: CompiledTrigger, trigger_event: bytes, key: str |
     """Begin an execution and let it run until it waits."""
     customer, workflow = turn.customer, trigger.workflow
     execution = Execution(
-        execution_id=identity_of(customer.customer_id, workflow.id, trigger.trigger_id, turn.cause, key),
+        execution_id=identity_of(
+            customer.hashed_as or customer.customer_id, workflow.id, trigger.trigger_id, turn.cause, key
+        ),
         workflow_id=workflow.id,
         version=workflow.version,
         trigger_id=trigger.trigger_id,

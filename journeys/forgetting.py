@@ -1,7 +1,8 @@
 """Visitors who left nothing to write to are forgotten: 90 days after their last event their state is removed.
 
 The last event is the newest of those whose ids are remembered; nothing else is kept for this. A visitor with an
-address, or in the middle of a workflow, stays.
+address, or in the middle of a workflow, stays; so does one who was merged or deleted, for what is left of her is
+little, and says where her events go or whom to leave alone.
 """
 
 from typing import Final
@@ -29,7 +30,7 @@ def forget_visitor(customer: Customer) -> bool:
 
 
 def _silent_until(customer: Customer) -> Millis | None:
-    if not customer.is_visitor or customer.is_forgotten or customer.executions:
+    if not customer.is_visitor or customer.is_forgotten or customer.executions or customer.bonds is not None:
         return None
     if any(getattr(customer, name) for name in ADDRESSES):
         return None

@@ -14,7 +14,7 @@ from schemas.events import MAX_ID_CHARACTERS
 from schemas.identity import execution_id
 
 MAX_KEYS: Final = 200
-_SEPARATOR: Final = "\x1f"
+SEPARATOR: Final = "\x1f"
 """Stands in no id of a definition, so that no name is read as another one."""
 
 
@@ -37,7 +37,7 @@ def read_key(field: Field | None, scene: Scene) -> str | None:
 
 def name_of(workflow_id: str, key: str | None) -> str:
     """Return under which name a customer's state remembers executions of a workflow with this key."""
-    return workflow_id if key is None else f"{workflow_id}{_SEPARATOR}{key}"
+    return workflow_id if key is None else f"{workflow_id}{SEPARATOR}{key}"
 
 
 def identity_of(customer_id: str, workflow_id: str, trigger_id: str, cause: str, key: str | None) -> str:
@@ -52,13 +52,13 @@ def forget_oldest(customer: Customer, workflow_id: str, key: str) -> tuple[str, 
         The workflow and key that were forgotten; None if there was room.
     """
     active = {name_of(one.workflow_id, one.key) for one in customer.executions if one.key is not None}
-    known = active.union(name for name in customer.ended if _SEPARATOR in name)
+    known = active.union(name for name in customer.ended if SEPARATOR in name)
     if len(known) < MAX_KEYS or name_of(workflow_id, key) in known:
         return None
     # The order of `ended` is that of the ends, for names with a key.
-    oldest = next((name for name in customer.ended if _SEPARATOR in name and name not in active), None)
+    oldest = next((name for name in customer.ended if SEPARATOR in name and name not in active), None)
     if oldest is None:
         return None
     del customer.ended[oldest]
-    forgotten_workflow, _, forgotten_key = oldest.partition(_SEPARATOR)
+    forgotten_workflow, _, forgotten_key = oldest.partition(SEPARATOR)
     return forgotten_workflow, forgotten_key

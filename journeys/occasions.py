@@ -28,7 +28,12 @@ class LocalTime(Struct, frozen=True):
 
 
 def next_occasion(customer: Customer, catalogue: Catalogue) -> Millis:
-    """Return when local time fires next for a customer: after her `now`; `NO_DEADLINE` for never."""
+    """Return when local time fires next for a customer: after her `now`; `NO_DEADLINE` for never.
+
+    Nothing comes for one of whom nothing is known, as after she was deleted or merged into another.
+    """
+    if customer.first_seen is None:
+        return NO_DEADLINE
     soonest = _next_cron(customer, catalogue) if catalogue.schedules else NO_DEADLINE
     if catalogue.dates:
         for _, _, occasion in _next_dates(customer, catalogue, customer.now):
@@ -40,6 +45,8 @@ def due_occasions(
     customer: Customer, catalogue: Catalogue, previous: Millis, now: Millis
 ) -> Iterator[tuple[CompiledTrigger, LocalTime]]:
     """Return what local time fires, from after `previous` (her last `now`) up to now, each trigger once."""
+    if customer.first_seen is None:
+        return
     for trigger, cron in catalogue.schedules:
         at = next_cron(cron, max(previous, trigger.since), _zone(customer, trigger))
         if at is not None and at <= now:

@@ -59,8 +59,8 @@ def refusal(turn: Turn, trigger: CompiledTrigger, firing: Firing) -> Refused | N
 def _keeps_out(turn: Turn, trigger: CompiledTrigger, firing: Firing) -> Refused | None:
     """Look at what doesn't depend on earlier executions: the event's age, experiments, exit conditions, holdouts."""
     catalogue, caused_at, workflow = turn.catalogue, firing.caused_at, trigger.workflow
-    if caused_at is not None and turn.now - caused_at > catalogue.max_event_age_ms and not trigger.silence_ms:
-        return "event_too_old", {"occurred_at": as_text(caused_at), "max_event_age_ms": catalogue.max_event_age_ms}
+    if caused_at is not None and (belated := _comes_too_late(turn, trigger, caused_at)) is not None:
+        return belated
     if trigger.reserved_by is not None:
         return "experiment", {"experiment_id": trigger.reserved_by}
     if workflow.exits.tests and (position := _exits_at_once(turn, trigger, firing)) is not None:
@@ -121,11 +121,25 @@ def _exits_at_once(turn: Turn, trigger: CompiledTrigger, firing: Firing) -> int 
 def _started_by_this(turn: Turn, trigger: CompiledTrigger, key: str | None) -> str | None:
     """Return the execution that this very event has started before: it came again after its id was forgotten."""
     customer, workflow_id = turn.customer, trigger.workflow.id
-    identity = identity_of(customer.customer_id, workflow_id, trigger.trigger_id, turn.cause, key)
+    name = customer.hashed_as or customer.customer_id
+    identity = identity_of(name, workflow_id, trigger.trigger_id, turn.cause, key)
     ended = customer.ended.get(name_of(workflow_id, key))
     is_known = ended is not None and ended.execution_id == identity
     is_known = is_known or any(execution.execution_id == identity for execution in customer.executions)
     return identity if is_known else None
+
+
+def _comes_too_late(turn: Turn, trigger: CompiledTrigger, caused_at: Millis) -> Refused | None:
+    """Return why the cause of a firing is from too long ago: its age, or that she was deleted since."""
+    bonds, most_ms = turn.customer.bonds, turn.catalogue.max_event_age_ms
+    if turn.now - caused_at > most_ms and not trigger.silence_ms:
+        return "event_too_old", {"occurred_at": as_text(caused_at), "max_event_age_ms": most_ms}
+    deleted_at = None if bonds is None or bonds.grave is None else bonds.grave.at
+    return (
+        None
+        if deleted_at is None or caused_at > deleted_at
+        else ("customer_deleted", {"deleted_at": as_text(deleted_at)})
+    )
 
 
 def _blocks_re_entry(ended: Ended, settings: WorkflowSettings, now: Millis) -> dict[str, Json] | None:

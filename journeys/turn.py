@@ -65,7 +65,7 @@ class Turn(Struct, kw_only=True, eq=False):
         if self.state_hash is None:
             self.state_hash = blake2b(_encoder.encode(self.customer), digest_size=8).hexdigest()
             self.at = format_instant(self.now)
-            self.series = decision_series(self.customer.customer_id, self.now, self.cause)
+            self.series = decision_series(self.customer.hashed_as or self.customer.customer_id, self.now, self.cause)
         if self.scene.warnings:
             detail = {**(detail or {}), "warnings": list(self.scene.warnings)}
             self.scene.warnings.clear()

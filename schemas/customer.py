@@ -22,6 +22,8 @@ from schemas.instants import Millis
 
 FORMAT: Final = 1
 NO_DEADLINE: Final[Millis] = 2**63 - 1
+NEVER: Final[Millis] = -(2**62)
+"""The time of somebody for whom nothing was decided yet."""
 _HEAD: Final = struct.Struct(">BxHqq")
 HEAD_BYTES: Final = _HEAD.size
 
@@ -37,6 +39,8 @@ MAX_SUPPRESSED_ADDRESSES: Final = 8
 MAX_SEGMENTS: Final = 200
 """Of those whose members come by action and by CRM, which may name any."""
 MAX_ASSIGNMENTS: Final = 200
+MAX_ABSORBED: Final = 64
+"""Pairs that are remembered; one that was forgotten is asked again, which only takes time."""
 
 
 class Values(Struct, omit_defaults=True, gc=False):
@@ -195,11 +199,30 @@ class Verification(Values, array_like=True):
     undeliverable: bool
 
 
+class Grave(Values, omit_defaults=True, gc=False):
+    """What is left of a customer who was deleted: when, and which addresses must be left alone, as salted hashes."""
+
+    at: Millis | None = None
+    """None where only what another's grave keeps was inherited."""
+    suppressions: list[tuple[str, str, str, str]] = field(default_factory=list)
+    """Channel, reason, salt, and the hash of the address (empty: whatever it is)."""
+
+
+class Bonds(Values, omit_defaults=True, gc=False):
+    """How a customer is bound to others, and to whom she was; most have none."""
+
+    merged_into: str | None = None
+    """The key of whoever absorbed her: nothing is left here, and what comes is forwarded."""
+    absorbed: list[int] = field(default_factory=list)
+    """The hashes of the keys that she has absorbed, the latest last."""
+    grave: Grave | None = None
+
+
 class Customer(Values, omit_defaults=True, gc=False):
     """Everything that a decision about this customer may depend on, besides the catalogue and the time."""
 
     customer_id: str
-    now: Millis = -(2**62)
+    now: Millis = NEVER
     seen: dict[int, Millis] = field(default_factory=dict)
     """The hashes of the latest events' ids and when they were decided on, oldest first."""
     # profile
@@ -274,6 +297,9 @@ class Customer(Values, omit_defaults=True, gc=False):
     """How often steps that an execution can come to again were entered at one instant."""
     dates: dict[str, int] = field(default_factory=dict)
     """By date trigger: the day (counted from the year 1) that has been answered already."""
+    bonds: Bonds | None = None
+    hashed_as: str | None = None
+    """What stands for the id in hashes of causes, where a visitor could be shown by the same id."""
 
 
 class Head(Struct, frozen=True, kw_only=True):

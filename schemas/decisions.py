@@ -28,6 +28,11 @@ Kind = Literal[
     "profile_changed",
     "profile_refused",
     "bound_reached",
+    "customer_merged",
+    "merge_refused",
+    "held_overflow",
+    "customer_deleted",
+    "event_dropped",
     "quarantined",
 ]
 

@@ -48,6 +48,8 @@ CRM_TYPES: Final = frozenset(
         WEBHOOK_ANSWERED,
     }
 )
+LINKING_TYPES: Final = frozenset({"identify", "alias", "customer_merged"})
+"""Of an event with two ids, those that say that both are one person."""
 STREAM_OF_TOPIC: Final[dict[str, Stream]] = {
     "behavioral-events": "behavioral",
     "engagement-events": "engagement",
@@ -147,6 +149,8 @@ def check_envelope(envelope: Envelope, stream: Stream) -> Event:
     if customer_id is None and anonymous_id is None:
         raise InvalidEvent("no_customer", "customer_id or anonymous_id is needed (1 to 255 characters)")
     properties = envelope.properties or {}
+    if envelope.type == "customer_merged":
+        _check_merged(properties.get("merged_id"))
     return Event(
         event_id=event_id,
         type=_required(envelope.type, "type"),
@@ -189,6 +193,21 @@ def customer_key(event: Event) -> bytes:
     return b"a:" + (event.anonymous_id or "").encode()
 
 
+class _Merged(Struct):
+    merged_id: Json = None
+
+
+_merged_decoder: Final = msgspec.json.Decoder(_Merged)
+
+
+def merged_id(event: Event) -> str | None:
+    """Return the customer whom the CRM has merged into the event's; None when the event says nothing of the kind."""
+    if event.type != "customer_merged":
+        return None
+    merged = _merged_decoder.decode(event.properties).merged_id
+    return merged if isinstance(merged, str) and merged else None
+
+
 def _required(value: str | UnsetType, name: str) -> str:
     if value is UNSET:
         raise InvalidEvent("invalid", f"{name} is missing")
@@ -206,6 +225,12 @@ def _id(value: str | UnsetType | None, name: str) -> str | None:
     if "\x1f" in value or "\x00" in value:
         raise InvalidEvent("invalid", f"{name} holds a control character")
     return value
+
+
+def _check_merged(merged: Json) -> None:
+    if merged is not None and not isinstance(merged, str):
+        raise InvalidEvent("invalid", "properties.merged_id has to be text, a customer's id")
+    _id(merged, "properties.merged_id")
 
 
 def _instant(value: str | int | UnsetType, name: str) -> Millis:

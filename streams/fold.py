@@ -39,9 +39,9 @@ class Record(Protocol):
 
 
 class Output(msgspec.Struct, frozen=True, kw_only=True):
-    """One record to publish, to the same partition number as its source.
+    """One record to publish; `timestamp` is epoch milliseconds.
 
-    `timestamp` is epoch milliseconds.
+    It goes to the same partition number as its source, so that a transaction touches few, unless it names another.
     """
 
     topic: str
@@ -49,6 +49,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     value: bytes
     timestamp: int
     headers: tuple[Header, ...] = ()
+    partition: int | None = None
 
 
 class Folded(msgspec.Struct, frozen=True, kw_only=True):

@@ -84,7 +84,7 @@ class PartitionTransactions:
         async with asyncio.timeout(GIVE_UP_S):
             while True:
                 await self._producer.begin_transaction()
-                [sent] = await self._put(self._changelog_topic, [(key, value, now, [])])
+                [sent] = await self._put(self._changelog_topic, self._source.partition, [(key, value, now, [])])
                 written = await sent
                 await self._producer.commit_transaction()
                 # A retried produce can be acknowledged without its offset; then another fence is written.
@@ -102,7 +102,7 @@ class PartitionTransactions:
         """Commit outputs, changelog records and, if given, the group's offset of the source, in one transaction.
 
         Args:
-            outputs: in order; the order is kept per topic.
+            outputs: in order; the order is kept per topic and partition.
             changes: last value of each key, each key once; None deletes it.
             now: timestamp of the changelog records, epoch milliseconds.
             offset: the first source offset not folded yet.
@@ -111,15 +111,17 @@ class PartitionTransactions:
             aiokafka.errors.KafkaError: fenced, or refused.
             TimeoutError: not done within `GIVE_UP_S`. In both cases it is unknown whether the transaction holds.
         """
-        by_topic: dict[str, list[RawRecord]] = {}
+        own = self._source.partition
+        by_place: dict[tuple[str, int], list[RawRecord]] = {}
         for output in outputs:
             record = (output.key, output.value, output.timestamp, list(output.headers))
-            by_topic.setdefault(output.topic, []).append(record)
+            place = (output.topic, own if output.partition is None else output.partition)
+            by_place.setdefault(place, []).append(record)
         async with asyncio.timeout(GIVE_UP_S):
             await self._producer.begin_transaction()
-            putting = [self._put(topic, records) for topic, records in by_topic.items()]
+            putting = [self._put(topic, partition, records) for (topic, partition), records in by_place.items()]
             if changes:
-                put = self._put(self._changelog_topic, [(key, value, now, []) for key, value in changes])
+                put = self._put(self._changelog_topic, own, [(key, value, now, []) for key, value in changes])
                 putting.append(put)
             for sent in await asyncio.gather(*putting):
                 await asyncio.gather(*sent)
@@ -127,17 +129,17 @@ class PartitionTransactions:
                 await self._producer.send_offsets_to_transaction({self._source: offset}, self._app_id)
             await self._producer.commit_transaction()
 
-    async def _put(self, topic: str, records: Iterable[RawRecord]) -> list[Awaitable[Any]]:
+    async def _put(self, topic: str, partition: int, records: Iterable[RawRecord]) -> list[Awaitable[Any]]:
         sent: list[Awaitable[Any]] = []
         batch = RecordBatch(self._producer.create_batch())
         for record in records:
             if not batch.add(record):
-                sent.append(await self._send(batch.closed(), topic))
+                sent.append(await self._send(batch.closed(), topic, partition))
                 batch = RecordBatch(self._producer.create_batch())
                 batch.add(record)
-        sent.append(await self._send(batch.closed(), topic))
+        sent.append(await self._send(batch.closed(), topic, partition))
         return sent
 
-    async def _send(self, batch: Any, topic: str) -> Awaitable[Any]:
-        future: Awaitable[Any] = await self._producer.send_batch(batch, topic, partition=self._source.partition)
+    async def _send(self, batch: Any, topic: str, partition: int) -> Awaitable[Any]:
+        future: Awaitable[Any] = await self._producer.send_batch(batch, topic, partition=partition)
         return future

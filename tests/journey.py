@@ -18,6 +18,7 @@ from typing import Final, Literal
 import msgspec
 
 from agents.engine import Engine
+from agents.identity import route
 from journeys.catalogue import Catalogue, compile_catalogue
 from journeys.decide import deadline
 from journeys.validation import definitions_from_documents
@@ -274,7 +275,7 @@ class Journey:
         if self.engine.table.get(key) is None:
             name = customer or f"a:{made.anonymous_id}"
             self.engine.table.add(key, Customer(customer_id=name, email=self.email, lifecycle_stage=self.stage))
-        outcomes = self.engine.take(key, made, arrival)
+        outcomes = route(self.engine, made, arrival)
         self.clock = max(self.clock, arrival)
         new = [effect for outcome in outcomes for effect in outcome.effects]
         self.effects += new

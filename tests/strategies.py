@@ -621,6 +621,7 @@ _RARE: Final[tuple[Document, ...]] = (
     {"type": "email_bounced", "properties": {}},
     {"type": "email_bounced", "properties": {"bounce_type": "soft"}},
     {"type": "product_viewed", "properties": {}, "source": "crm"},
+    {"type": "customer_deleted", "properties": {}},
 )
 
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from agents.engine import Engine, customer_name
+from agents.identity import route
 from journeys.addresses import status_of
 from journeys.catalogue import Catalogue, compile_content
 from journeys.conditions import Clauses
@@ -102,11 +103,11 @@ def person_in_file(name: str, file: Path, template: Template, definitions: Defin
         if line.event is None:
             continue
         event, clock = line.event, line.clock
-        key = names[customer_name(event)] = customer_key(event)
+        key = names[customer_name(customer_key(event))] = customer_key(event)
         for _ in engine.fire(clock):
             pass
-        engine.take(key, event, clock)
-        if customer_name(event) == name and (latest is None or event.type in types or latest.type not in types):
+        route(engine, event, clock)
+        if customer_name(key) == name and (latest is None or event.type in types or latest.type not in types):
             latest = event
     customer = engine.table.get(names[name]) if name in names else None
     if customer is None or latest is None:

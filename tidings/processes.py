@@ -28,6 +28,9 @@ INGEST_GROUP = "ingest"
 def work(connection: Connection, prefix: str, datadir: Path) -> None:
     """Fold the customer log until SIGTERM; see `run_fold_worker` for how the process ends otherwise."""
     catalogues = Catalogues(connection, prefix, definitions_from_documents)
+    log = prefix + CUSTOMER_LOG
+    # A log that isn't there is told by the movement, in words.
+    partitions = partition_counts(connection, [log]).get(log, 1)
 
     async def load(number: int) -> Catalogue:
         return await asyncio.to_thread(catalogues.load, number)
@@ -35,9 +38,9 @@ def work(connection: Connection, prefix: str, datadir: Path) -> None:
     run_fold_worker(
         app_id=prefix + WORKER_GROUP,
         connection=connection,
-        source_topic=prefix + CUSTOMER_LOG,
+        source_topic=log,
         changelog_topic=prefix + CUSTOMERS_CHANGELOG,
-        make_fold=lambda _: CustomerFold(prefix, load),
+        make_fold=lambda _: CustomerFold(prefix, load, partitions),
         datadir=datadir,
         clock=wall_ms,
     )

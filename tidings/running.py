@@ -172,8 +172,10 @@ def _decided(plan: RunPlan) -> Measure:
 
 
 def _progress(plan: RunPlan, group: str, topic: str) -> tuple[int, int]:
-    ends = end_offsets(plan.connection, topic)
+    # In this order: what was written by the time of a commit is then counted, so that no answer on its way from one
+    # partition of the log to another is overlooked.
     done = committed_offsets(plan.connection, group, topic)
+    ends = end_offsets(plan.connection, topic)
     return sum(min(done.get(partition, 0), end) for partition, end in ends.items()), sum(ends.values())
 
 

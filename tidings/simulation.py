@@ -6,10 +6,11 @@ up to the end of time. So records come out in order without being sorted.
 
 from collections.abc import Callable, Iterable, Iterator
 
-from agents.engine import Engine, Outcome
+from agents.engine import Engine
+from agents.identity import route
+from agents.outcomes import Outcome
 from journeys.catalogue import Catalogue
 from schemas.decisions import Send, WebhookCall, encode_effect
-from schemas.events import customer_key
 from schemas.instants import Millis
 from tables.customers import CustomersTable
 from tidings.event_file import Line, end_of_time
@@ -41,7 +42,7 @@ def simulate(
         tally.events += 1
         clock = line.clock
         _write_all(engine.fire(clock), write, tally)
-        _write_all(engine.take(customer_key(line.event), line.event, clock), write, tally)
+        _write_all(route(engine, line.event, clock), write, tally)
     _write_all(engine.fire(end_of_time(until, clock)), write, tally)
     return tally
 

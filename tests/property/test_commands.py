@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.engine import Engine, Outcome
+from agents.engine import Engine
+from agents.outcomes import Outcome
 from journeys.decide import DUE, deadline, decide
 from schemas.decisions import Send
 from schemas.instants import HOUR_MS, Millis, parse_instant

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from agents.engine import Engine, Outcome
+from agents.engine import Engine
+from agents.outcomes import Outcome
 from journeys.best_hours import DEFAULT_BEST_HOURS
 from journeys.catalogue import Catalogue, compile_catalogue
 from journeys.decide import DUE, deadline, decide
