@@ -6,6 +6,7 @@ find its position strictly inside the log, or the test fails: a kill before or a
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +14,20 @@ import pytest
 
 from tests.kafka import worlds
 from tests.kafka.broker import KafkaUnderTest, OwnKafka
-from tests.kafka.runs import Record, Run, World, assert_same, frozen, read_by_a_stranger, simulated
+from tests.kafka.runs import (
+    Record,
+    Run,
+    World,
+    assert_same,
+    committed_messages,
+    frozen,
+    read_by_a_stranger,
+    simulated,
+)
 from tidings.clock import pause
 
 EVENTS = 24_000
+PEOPLE = 4_000
 PARTITIONS = 4
 MARKS = 2 * PARTITIONS
 """Offsets that the marks of the catalogue take in the log: one in each partition, and that of its transaction."""
@@ -53,6 +64,31 @@ def test_kill_9_at_the_worst_moments_changes_no_record(
     assert run.said().count("stopped (SIGKILL)") >= 3
     assert_same(run.records(), expected)
     assert_same(read_by_a_stranger(kafka.bootstrap_servers, prefix), expected)
+
+
+def test_merges_over_partitions_are_those_of_simulate_though_the_worker_is_killed(
+    kafka: KafkaUnderTest, prefix: str, tmp_path: Path, runs: list[Run]
+) -> None:
+    """Killed in a transaction and in recovery while customers wait for each other: the same, and nobody waits on."""
+    world = worlds.merging(tmp_path / "world", PEOPLE)
+    expected = simulated(world, tmp_path)
+    kinds = Counter((record.get("kind"), record.get("reason")) for record in expected)
+    assert kinds["customer_merged", "absorbed"] > PEOPLE / 2
+    assert kinds["execution_ended", "merged"] > PEOPLE / 20
+    run = Run(world, kafka.bootstrap_servers, prefix, tmp_path, "--keep", f"--partitions={PARTITIONS}")
+    runs.append(run)
+    run.wait_until(lambda: run.log_of(WORKER).count("restored") == PARTITIONS, "the worker is ready")
+    _kill_in_recovery(run, _kill_in_a_transaction(run))
+    assert run.wait() == 0, run.said()
+    assert run.said().count("stopped (SIGKILL)") >= 2
+    assert_same(run.records(), expected)
+    assert_same(read_by_a_stranger(kafka.bootstrap_servers, prefix), expected)
+    waiting: dict[bytes, bytes | None] = {}
+    for message in committed_messages(run.connection, f"{prefix}customers-changelog"):
+        if (message.key() or b"").startswith(b"w:"):
+            waiting[message.key() or b""] = message.value()
+    assert waiting, "somebody waited"
+    assert {value for value in waiting.values() if value} == set(), "nobody waits any more"
 
 
 def test_run_waits_for_a_kafka_that_stops_and_goes_on(

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from schemas.errors import TidingsError
-from schemas.instants import DAY_MS, Millis, format_instant, parse_instant
+from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis, format_instant, parse_instant
 from tests.kafka.runs import World, written_world
 from tests.strategies import BEGIN, UNTIL, Document, Line, definitions, histories, workflows
 
@@ -72,28 +72,80 @@ def _asks() -> Document:
     }
 
 
+def _two_mails(name: str, event_type: str, *, several: bool) -> Document:
+    """Return a workflow that sends a mail for an event, and another one two hours later."""
+    return {
+        "id": name,
+        "name": name,
+        "triggers": [{"type": "behavioral", "conditions": {"event_type": event_type}}],
+        "steps": [
+            {"id": "mail", "type": "email", "configuration": {"template_id": "hello"}, "next_steps": ["pause"]},
+            {
+                "id": "pause",
+                "type": "wait",
+                "configuration": {"type": "fixed_time", "duration_hours": 2},
+                "next_steps": ["again"],
+            },
+            {"id": "again", "type": "email", "configuration": {"template_id": "hello"}, "next_steps": []},
+        ],
+        "settings": {"allow_multiple_executions": several},
+    }
+
+
+HELLO: Document = {
+    "kind": "template",
+    "id": "hello",
+    "subject_template": "Hello",
+    "content_template": "<p>Thanks</p>",
+}
+
+
+def merging(folder: Path, people: int) -> World:
+    """Write people who come as visitors, say who they are while a workflow goes on, and whom the CRM finds twice.
+
+    Nothing happens any more under an id that was merged away; events of one person may share their instant.
+    """
+    chance = random.Random(6)  # noqa: S311 -- not a secret
+    documents = [_two_mails("thanks", "order_completed", several=True), _two_mails("welcome", "signup", several=False)]
+    timed: list[tuple[Millis, Document]] = []
+    for number in range(people):
+        at = BEGIN + chance.randrange(20 * DAY_MS)
+        for one in _one_person(chance, number):
+            at += chance.choice((0, 1, 20 * MINUTE_MS, HOUR_MS, 3 * HOUR_MS))
+            timed.append((at, one))
+    timed.sort(key=lambda entry: entry[0])
+    lines = [
+        msgspec.json.encode({"event_id": f"e{number}", "occurred_at": at, **event})
+        for number, (at, event) in enumerate(timed)
+    ]
+    return written_world(folder, [*documents, HELLO], b"\n".join(lines) + b"\n", format_instant(timed[-1][0] + DAY_MS))
+
+
+def _one_person(chance: random.Random, number: int) -> Iterator[Document]:
+    visitor: Document = {"anonymous_id": f"v{number}", "properties": {"email": f"{number}@shop.example"}}
+    customer: Document = {"customer_id": f"c{number}", "properties": {"total": 5}}
+    twin: Document = {"customer_id": f"t{number}", "properties": {"email": f"t{number}@shop.example"}}
+    for _ in range(chance.randrange(4)):
+        yield visitor | {"type": chance.choice(("page_viewed", "signup", "order_completed"))}
+    if chance.random() < 0.5:
+        yield customer | {"type": chance.choice(("signup", "order_completed"))}
+    yield {"type": chance.choice(("identify", "alias")), "customer_id": f"c{number}", "anonymous_id": f"v{number}"}
+    yield customer | {"type": "order_completed"}
+    if chance.random() < 0.4:
+        yield twin | {"type": "signup"}
+        yield twin | {"type": "order_completed"}
+        yield customer | {"type": "customer_merged", "properties": {"merged_id": f"t{number}"}}
+        yield {"type": "identify", "customer_id": f"c{number}", "anonymous_id": f"v{number}"}
+    yield customer | {"type": "page_viewed"}
+    if chance.random() < 0.1:
+        yield customer | {"type": "customer_deleted"}
+        yield customer | {"type": "signup"}
+
+
 def busy(folder: Path, events: int) -> World:
     """Write many events of many buyers, cheap to make, with a mail for every order and another two hours later."""
     chance = random.Random(5)  # noqa: S311 -- not a secret
-    documents: list[Document] = [
-        {
-            "id": "thanks",
-            "name": "Thanks",
-            "triggers": [{"type": "behavioral", "conditions": {"event_type": "order_completed"}}],
-            "steps": [
-                {"id": "mail", "type": "email", "configuration": {"template_id": "hello"}, "next_steps": ["pause"]},
-                {
-                    "id": "pause",
-                    "type": "wait",
-                    "configuration": {"type": "fixed_time", "duration_hours": 2},
-                    "next_steps": ["again"],
-                },
-                {"id": "again", "type": "email", "configuration": {"template_id": "hello"}, "next_steps": []},
-            ],
-            "settings": {"allow_multiple_executions": True},
-        },
-        {"kind": "template", "id": "hello", "subject_template": "Hello", "content_template": "<p>Thanks</p>"},
-    ]
+    documents = [_two_mails("thanks", "order_completed", several=True), HELLO]
     lines, at = [], BEGIN
     for number in range(events):
         at += chance.randrange(8_000)
