@@ -34,7 +34,7 @@ _AT_ONCE = 20_000
 def write_log(connection: Connection, prefix: str, documents: list[Json], path: Path, end: Millis) -> None:
     """Write topics, catalogue, events and final marks under a prefix."""
     ensure_topics(connection, topics(prefix, PARTITIONS, PARTITIONS, "log"))
-    publish_catalogue(connection, prefix, documents, number=1, at=0)
+    publish_catalogue(connection, prefix, documents, number=1, at=1)  # 0 would be "now" to the client
     asyncio.run(_append(connection, prefix + CUSTOMER_LOG, path, end))
 
 
