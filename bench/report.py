@@ -27,9 +27,12 @@ def report(measured: Measured, where: str) -> str:
     rows = [
         _row("read and decode, record by record", rounds, lambda each: each.raw),
         _row("read and decode, in large batches", rounds, lambda each: each.batches),
-        _row("Tidings, exactly once", rounds, lambda each: each.tidings),
-        _ratio("Tidings to record by record", rounds, lambda each: each.raw),
-        _ratio("Tidings to large batches", rounds, lambda each: each.batches),
+        _row("Tidings, one worker", rounds, lambda each: each.tidings),
+        _row("Tidings, two workers", rounds, lambda each: each.two_workers),
+        _ratio("one worker to record by record", rounds, lambda each: each.tidings, lambda each: each.raw),
+        _ratio("one worker to large batches", rounds, lambda each: each.tidings, lambda each: each.batches),
+        _ratio("two workers to record by record", rounds, lambda each: each.two_workers, lambda each: each.raw),
+        _ratio("two workers to large batches", rounds, lambda each: each.two_workers, lambda each: each.batches),
     ]
     job = (
         f"Trigger job: {measured.events:,} events of {measured.event_bytes} bytes, {measured.customers:,} customers,"
@@ -68,10 +71,12 @@ def _row(name: str, rounds: list[Round], of: Callable[[Round], Lap]) -> tuple[st
     return name, f"{statistics.median(speeds):,.0f}", f"{speeds[0]:,.0f} to {speeds[-1]:,.0f}", f"{_cpu(laps):.1f} µs"
 
 
-def _ratio(name: str, rounds: list[Round], of: Callable[[Round], Lap]) -> tuple[str, str, str, str]:
+def _ratio(
+    name: str, rounds: list[Round], of: Callable[[Round], Lap], to: Callable[[Round], Lap]
+) -> tuple[str, str, str, str]:
     """Compare within each round, since the machine's mood is the same there."""
-    speeds = sorted(_speed(each.tidings) / _speed(of(each)) for each in rounds)
-    used = _cpu(of(each) for each in rounds) / _cpu(each.tidings for each in rounds)
+    speeds = sorted(_speed(of(each)) / _speed(to(each)) for each in rounds)
+    used = _cpu(to(each) for each in rounds) / _cpu(of(each) for each in rounds)
     return name, f"{statistics.median(speeds):.0%}", f"{speeds[0]:.0%} to {speeds[-1]:.0%}", f"{used:.0%}"
 
 

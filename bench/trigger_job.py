@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -17,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from bench.log import PARTITIONS, is_folded, write_log
-from bench.measured import Lap
+from bench.measured import Lap, Share, together
 from bench.memory import Alone
 from bench.outcome import count_decisions, sent
 from bench.reference import Start, expected
@@ -51,6 +52,7 @@ class Round(Struct, frozen=True, kw_only=True):
     raw: Lap
     batches: Lap
     tidings: Lap
+    two_workers: Lap
 
 
 class Measured(Struct, frozen=True, kw_only=True):
@@ -82,17 +84,22 @@ def run_job(connection: Connection, cache: Path, laps: int, say: Say) -> Measure
     events, customers = _count(path)
     documents = load_folder(DEFINITIONS).documents
     prefix = f"bench-{fresh_bytes(4).hex()}."
-    prefixes = [prefix, *(f"{prefix}{number}." for number in range(laps))]
+    prefixes = [prefix, *(f"{prefix}{number}." for number in range(2 * laps))]
     try:
         say(f"{events:,} events of {customers:,} customers into the log")
         write_log(connection, prefix, documents, path, end)
         rounds: list[Round] = []
-        for lap_prefix in prefixes[1:]:
+        for one, two in zip(prefixes[1::2], prefixes[2::2], strict=True):
             raw, batches = _read_raw(connection, prefix, "each"), _read_raw(connection, prefix, "batches")
-            tidings = _fold(connection, prefix, lap_prefix, events, cache)
-            say(f"lap {len(rounds) + 1} of {laps}: {_speed(raw)} raw, {_speed(tidings)} Tidings")
-            _compare(wanted, sent(connection, lap_prefix))
-            rounds.append(Round(raw=raw, batches=batches, tidings=tidings))
+            tidings = _fold(connection, prefix, one, events, cache, workers=1)
+            two_workers = _fold(connection, prefix, two, events, cache, workers=2)
+            say(
+                f"lap {len(rounds) + 1} of {laps}: {_speed(raw)} raw, {_speed(tidings)} Tidings,"
+                f" {_speed(two_workers)} with two workers"
+            )
+            _compare(wanted, sent(connection, one))
+            _compare(wanted, sent(connection, two))
+            rounds.append(Round(raw=raw, batches=batches, tidings=tidings, two_workers=two_workers))
         decisions = count_decisions(connection, prefixes[-1])
     finally:
         _remove(connection, prefixes)
@@ -122,31 +129,29 @@ def _read_raw(connection: Connection, prefix: str, how: str) -> Lap:
     return _run("bench.raw", connection.bootstrap_servers, prefix + CUSTOMER_LOG, how, answer=Lap)
 
 
-def _fold(connection: Connection, log_prefix: str, prefix: str, events: int, cache: Path) -> Lap:
-    """Let a worker fold the whole log, and return its lap."""
+def _fold(connection: Connection, log_prefix: str, prefix: str, events: int, cache: Path, *, workers: int) -> Lap:
+    """Let workers fold the whole log between them, and return their lap."""
     names = [spec for spec in topics(prefix, PARTITIONS, PARTITIONS, "log") if spec.name in _written(prefix)]
     ensure_topics(connection, names)
     folder = cache / "laps" / prefix.rstrip(".")
-    lap_file, log_file = folder / "lap.json", folder / "worker.log"
     folder.mkdir(parents=True)
-    argv = [
-        sys.executable,
-        "-m",
-        "bench.worker",
-        connection.bootstrap_servers,
-        log_prefix,
-        prefix,
-        str(folder / "data"),
-    ]
-    with log_file.open("wb") as log, subprocess.Popen([*argv, str(lap_file)], stdout=log, stderr=log) as worker:  # noqa: S603
+    said = folder / "workers.log"
+    with said.open("wb") as log, ExitStack() as stack:
+        processes = []
+        for number in range(workers):
+            places = [str(folder / f"data-{number}"), str(folder / f"share-{number}.json")]
+            argv = [sys.executable, "-m", "bench.worker", connection.bootstrap_servers, log_prefix, prefix, *places]
+            processes.append(stack.enter_context(subprocess.Popen(argv, stdout=log, stderr=log)))  # noqa: S603
         try:
-            _await_end(connection, prefix, log_prefix + CUSTOMER_LOG, worker, log_file)
+            _await_end(connection, prefix, log_prefix + CUSTOMER_LOG, processes, said)
         finally:
-            worker.terminate()
-            worker.wait(STOP_S)
-    lap = msgspec.json.decode(lap_file.read_bytes(), type=Lap)
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.wait(STOP_S)
+    shares = [msgspec.json.decode(file.read_bytes(), type=Share) for file in sorted(folder.glob("share-*.json"))]
     shutil.rmtree(folder)
-    return Lap(wall_s=lap.wall_s, cpu_s=lap.cpu_s, events=events)
+    return together(shares, events)
 
 
 def _written(prefix: str) -> set[str]:
@@ -155,11 +160,13 @@ def _written(prefix: str) -> set[str]:
     return {prefix + name for name in kept}
 
 
-def _await_end(connection: Connection, prefix: str, log: str, worker: subprocess.Popen[bytes], said: Path) -> None:
+def _await_end(
+    connection: Connection, prefix: str, log: str, workers: list[subprocess.Popen[bytes]], said: Path
+) -> None:
     begin = time.monotonic()
     while not is_folded(connection, prefix + WORKER_GROUP, log):
-        if worker.poll() is not None or time.monotonic() - begin > PATIENCE_S:
-            raise WorkerFailed(f"the worker didn't come to the end of the log; see {said}")
+        if any(worker.poll() is not None for worker in workers) or time.monotonic() - begin > PATIENCE_S:
+            raise WorkerFailed(f"a worker didn't come to the end of the log; see {said}")
         time.sleep(LOOK_EVERY_S)
 
 

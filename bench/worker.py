@@ -1,7 +1,7 @@
 """The worker under measurement: the worker of `tidings worker`, with a clock at its first read and each commit.
 
 `python -m bench.worker BROKERS LOG_PREFIX PREFIX FOLDER LAP_FILE` folds the log of one prefix into the topics of
-another until SIGTERM, so that one log serves any number of laps, and writes its lap as JSON.
+another until SIGTERM, so that one log serves any number of laps, and writes its share of the lap as JSON.
 
 The lap begins when the first partition is opened for reading (start, group and recovery of nothing are before it)
 and ends with the last transaction that carried anything. Two methods of `streams` are wrapped for that; both are
@@ -18,7 +18,7 @@ from faust.types import TP
 
 from agents.catalogues import Catalogues
 from agents.customers import CustomerFold
-from bench.measured import Moment
+from bench.measured import Moment, Share
 from journeys.catalogue import Catalogue
 from journeys.validation import definitions_from_documents
 from schemas.topics import CUSTOMER_LOG, CUSTOMERS_CHANGELOG
@@ -87,4 +87,4 @@ if __name__ == "__main__":
     fold_log(Connection(bootstrap_servers=_brokers), _log_prefix, _prefix, Path(_folder))
     if _marks.begin is None or _marks.end is None:
         sys.exit("nothing was folded")
-    Path(_lap_file).write_bytes(msgspec.json.encode(_marks.begin.to(_marks.end)))
+    Path(_lap_file).write_bytes(msgspec.json.encode(Share(_marks.begin, _marks.end)))
