@@ -28,6 +28,7 @@ from journeys.experiments import CONTROL, Split, differing_steps, is_workflow, s
 from journeys.fields import Field, compile_field
 from journeys.goals import Goal, compile_goal
 from journeys.graph import graph_of, repeatable
+from journeys.hindsight import Hindsight, compile_hindsight
 from journeys.overdue import OverdueRule
 from journeys.scene import Scene
 from journeys.schedules import Cron, DateRule, compile_cron, compile_date
@@ -80,7 +81,7 @@ from schemas.events import Json
 from schemas.instants import DAY_MS, EARLIEST, HOUR_MS, MINUTE_MS, Millis, span
 from schemas.log import Holds
 
-RULES_VERSION: Final = 4
+RULES_VERSION: Final = 5
 """Raised by a change of the rules that alters a recorded history."""
 
 
@@ -154,6 +155,8 @@ class CompiledStep(Struct, frozen=True, kw_only=True):
     repeats: bool = False
     """Whether an execution can come here more than once."""
     choose: Choose | None = None
+    hindsight: Hindsight | None = None
+    """Of a decision that a late event can change."""
     split: Split | None = None
     """Of an `experiment` step."""
     exposes: str | None = None
@@ -585,7 +588,8 @@ def _compile_step(
                 return replace(plain, awaited=compile_awaited(wait, clauses))
             return replace(plain, wait=compile_wait(wait))
         case DecisionStep(configuration=choice):
-            return replace(plain, choose=compile_decision(choice, f"{_id_of(workflow)}:{step.id}", clauses))
+            choose = compile_decision(choice, f"{_id_of(workflow)}:{step.id}", clauses)
+            return replace(plain, choose=choose, hindsight=compile_hindsight(choice, definitions, clauses))
         case ExperimentStep(configuration=experiment):
             return replace(plain, split=split_of_step(experiment, f"{_id_of(workflow)}:{step.id}"))
         case ActionStep(configuration=action):

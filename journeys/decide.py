@@ -33,6 +33,7 @@ from journeys.frequency import count_raises, forget, is_full
 from journeys.judging import attribute, concerns, judge, judge_in_time, may_hold, next_flip
 from journeys.keeping import keep_after_event, keep_due, keep_in_time, keep_under_new_catalogue, note_crm_changes
 from journeys.occasions import LocalTime, due_occasions, next_occasion
+from journeys.reopening import compare, is_late_for, reopen
 from journeys.rising import Rise, levels, may_rise, rises_of
 from journeys.scene import Scene
 from journeys.schedules import Cron, DateRule
@@ -173,6 +174,8 @@ def _apply(turn: Turn, event: Event) -> None:
         keep_after_event(turn, event, touched, changed)
     if customer.attributable:
         attribute(turn, event)
+    if customer.settled and any(is_late_for(settled.passed, event.occurred_at) for settled in customer.settled):
+        compare(turn, event, _learn_whole)
     if customer.executions:
         _move_executions(turn, event)
     place = 0
@@ -372,6 +375,13 @@ def _learn(turn: Turn, event: Event, plan: Plan) -> list[str]:
     return changed
 
 
+def _learn_whole(turn: Turn, event: Event) -> None:
+    """Take an event into all that is known of a customer, her stage and memberships among it."""
+    plan = turn.catalogue.plans.get(event.type, turn.catalogue.unnamed)
+    changed = _learn(turn, event, plan)
+    keep_after_event(turn, event, plan.behavioral if event.stream == "behavioral" else plan.otherwise, changed)
+
+
 def _remember_clauses(turn: Turn, event: Event, plan: Plan) -> None:
     customer, scene = turn.customer, turn.scene
     scene.zone = customer_zone(customer.preferences, turn.catalogue.settings.default_timezone)
@@ -435,6 +445,8 @@ def _move_executions(turn: Turn, event: Event) -> None:
         concerned = not judges or concerns(turn, execution, event)
         if judges and concerned:
             judge(turn, execution, event)
+        if is_late_for(execution.passed, event.occurred_at) and execution in turn.customer.executions:
+            reopen(turn, execution, event, _learn_whole)
         for visit in list(execution.branches):
             # Data that a message lacks, and answers to webhooks, come with events that hold no key.
             looks = concerned or visit.deferred is not None or event.type == WEBHOOK_ANSWERED

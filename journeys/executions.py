@@ -14,12 +14,14 @@ from msgspec.structs import replace
 from journeys.acting import NOTHING_DONE
 from journeys.awaiting import Awaited, is_ended_by, is_met, next_look, times_out_at
 from journeys.best_hours import DEFAULT_BEST_HOURS
+from journeys.branching import Branching
 from journeys.caps import Full
 from journeys.catalogue import CompiledStep, CompiledSuppression, CompiledTrigger, CompiledWorkflow
 from journeys.channels import channel_order
 from journeys.commands import is_channel_held, is_held
 from journeys.emitting import VISITOR, Emit
 from journeys.experiments import assign, assigned, expose
+from journeys.hindsight import pass_decision, settle_decisions
 from journeys.keeping import keep_after_action
 from journeys.keys import forget_oldest, identity_of, name_of
 from journeys.messages import Remaining, enough, free_from, remaining, told
@@ -44,6 +46,7 @@ from schemas.customer import (
     Ended,
     Entries,
     Execution,
+    Passed,
     StepEntry,
     Visit,
 )
@@ -124,20 +127,31 @@ def _make_room(turn: Turn, workflow: CompiledWorkflow, key: str) -> None:
         turn.record("bound_reached", reason="execution_keys", workflow=workflow, detail=detail)
 
 
-def walk(turn: Turn, execution: Execution, workflow: CompiledWorkflow, following: tuple[str, ...]) -> None:
-    """Enter steps, and those that follow at once, breadth first; end the execution when no branch is left."""
+def walk(
+    turn: Turn, execution: Execution, workflow: CompiledWorkflow, following: tuple[str, ...], behind: int = 0
+) -> None:
+    """Enter steps, and those that follow at once, breadth first; end the execution when no branch is left.
+
+    Args:
+        turn: the decision in the making.
+        execution: an active one.
+        workflow: its own.
+        following: the steps to enter.
+        behind: the number of the decision that led to them and can be reopened; 0 for none.
+    """
     look_from(turn, execution, workflow)
     if is_held(execution, turn.catalogue.holds):
-        execution.branches += [_parked(turn, step_id) for step_id in following]
+        execution.branches += [_parked(turn, step_id, behind) for step_id in following]
         following = ()
-    waiting = deque(following)
+    waiting = deque((step_id, behind) for step_id in following)
     while waiting:
-        step = workflow.steps[waiting.popleft()]
+        step_id, behind = waiting.popleft()
+        step = workflow.steps[step_id]
         if step.repeats and _entered_too_often(turn, execution, step):
             end(turn, execution, "error", {"reason": "loop", "step_id": step.id})
             return
         visit_number = execution.visits[step.id] = execution.visits.get(step.id, 0) + 1
-        visit = Visit(step_id=step.id, visit=visit_number, entered_at=turn.now, due_at=None)
+        visit = Visit(step_id=step.id, visit=visit_number, entered_at=turn.now, due_at=None, behind=behind)
         following_now = _enter(turn, Place(execution=execution, workflow=workflow, step=step, visit=visit))
         if following_now is None:
             if execution not in turn.customer.executions:
@@ -147,14 +161,14 @@ def walk(turn: Turn, execution: Execution, workflow: CompiledWorkflow, following
                 end(turn, execution, "error", {"reason": "branches", "step_id": step.id})
                 return
         else:
-            waiting.extend(following_now)
+            waiting.extend((step_id, visit.behind) for step_id in following_now)
     if not execution.branches:
         end(turn, execution, "completed")
 
 
-def _parked(turn: Turn, step_id: str) -> Visit:
+def _parked(turn: Turn, step_id: str, behind: int) -> Visit:
     due_at = turn.now if turn.overdue_since is None else turn.overdue_since
-    return Visit(step_id=step_id, visit=0, entered_at=turn.now, due_at=due_at, parked=True)
+    return Visit(step_id=step_id, visit=0, entered_at=turn.now, due_at=due_at, parked=True, behind=behind)
 
 
 def _entered_too_often(turn: Turn, execution: Execution, step: CompiledStep) -> bool:
@@ -221,6 +235,8 @@ def _choose(turn: Turn, place: Place, *, is_split: bool) -> tuple[str, ...]:
     chosen = choose(turn.scene)
     if is_split:
         place.execution.variants[place.step.id] = chosen.result
+    if place.step.hindsight is not None:
+        pass_decision(turn.customer, place.execution, place.visit, place.step.hindsight, chosen.next_step, turn.now)
     following = () if chosen.next_step is None else (chosen.next_step,)
     return _complete(turn, place, chosen.result, following, chosen.detail)
 
@@ -234,6 +250,7 @@ def _act(turn: Turn, place: Place) -> tuple[str, ...] | None:
     before = turn.customer.attributes.copy() if turn.catalogue.changes else {}
     acted = NOTHING_DONE if step.act is None else step.act(turn.scene)
     if acted.changed:
+        settle_decisions(turn.customer, execution, turn.now)
         turn.record("profile_changed", execution=execution, step_id=step.id, detail=acted.changed)
         keep_after_action(turn, acted.changed, before)
     if acted.refused:
@@ -249,6 +266,7 @@ def _emit(turn: Turn, place: Place, make: Emit) -> tuple[str, ...]:
     if event is None or bound is not None:
         turn.record("bound_reached", reason=bound, execution=execution, step_id=step.id)
         return _complete(turn, place, "refused", step.next_steps)
+    settle_decisions(turn.customer, execution, turn.now)
     detail: dict[str, Json] = {"event_id": event.event_id, "event_type": event.type}
     return _complete(turn, place, "sent", step.next_steps, detail)
 
@@ -263,6 +281,7 @@ def _call(turn: Turn, place: Place, webhook: Webhook) -> tuple[str, ...] | None:
         _fail(turn, place, "payload_too_large")
         return None
     turn.publish(call)
+    settle_decisions(turn.customer, place.execution, turn.now)
     if not webhook.awaits:
         return _complete(turn, place, "called", place.step.next_steps, {"call_id": call.call_id})
     if turn.catalogue.answers_webhooks:
@@ -393,6 +412,7 @@ def _refuse(turn: Turn, place: Place, refusal: Refusal) -> tuple[str, ...] | Non
 
 
 def _publish(turn: Turn, place: Place, send: Send) -> tuple[str, ...] | None:
+    settle_decisions(turn.customer, place.execution, turn.now)
     place.execution.last_send_at = turn.now
     turn.publish(send)
     remember_send(send, turn.customer, turn.catalogue, turn.now)
@@ -438,7 +458,7 @@ def resume(turn: Turn, execution: Execution, visit: Visit) -> None:
     step = place.step
     turn.overdue_since = visit.due_at if visit.due_at is not None and visit.due_at < turn.now else None
     if visit.parked:
-        walk(turn, execution, place.workflow, (step.id,))
+        walk(turn, execution, place.workflow, (step.id,), visit.behind)
         turn.overdue_since = None
         return
     if step.timing is not None:
@@ -644,7 +664,33 @@ def _go_on(turn: Turn, place: Place, following: tuple[str, ...] | None) -> None:
     if following is None:
         place.execution.branches.append(place.visit)
     else:
-        walk(turn, place.execution, place.workflow, following)
+        walk(turn, place.execution, place.workflow, following, place.visit.behind)
+
+
+def give_up(turn: Turn, execution: Execution, decisions: set[int]) -> tuple[str, ...]:
+    """Give up the branches that descend from decisions, given by their numbers; return the steps where they stood."""
+    gone = [visit for visit in execution.branches if visit.behind in decisions]
+    execution.branches = [visit for visit in execution.branches if visit.behind not in decisions]
+    steps = workflow_of(turn, execution).steps
+    for visit in gone:
+        entry = StepEntry(visit.step_id, steps[visit.step_id].type, visit.entered_at, turn.now, "late_reopened")
+        _note_step(execution, entry)
+    return tuple(visit.step_id for visit in gone)
+
+
+def go_back(turn: Turn, execution: Execution, passed: Passed, chosen: Branching) -> None:
+    """Take the other way at a decision that has been passed, from now on."""
+    workflow = workflow_of(turn, execution)
+    look_from(turn, execution, workflow)
+    visit = Visit(step_id=passed.step_id, visit=passed.visit, entered_at=passed.at, due_at=None, behind=passed.number)
+    place = Place(execution=execution, workflow=workflow, step=workflow.steps[passed.step_id], visit=visit)
+    following = () if chosen.next_step is None else (chosen.next_step,)
+    _go_on(turn, place, _complete(turn, place, chosen.result, following, chosen.detail))
+
+
+def _note_step(execution: Execution, entry: StepEntry) -> None:
+    execution.history.append(entry)
+    del execution.history[:-MAX_STEP_HISTORY]
 
 
 def _complete(
@@ -652,8 +698,7 @@ def _complete(
 ) -> tuple[str, ...]:
     """Record that a step is over, in the execution's history and as a decision."""
     execution, step, visit = place.execution, place.step, place.visit
-    execution.history.append(StepEntry(step.id, step.type, visit.entered_at, turn.now, result))
-    del execution.history[:-MAX_STEP_HISTORY]
+    _note_step(execution, StepEntry(step.id, step.type, visit.entered_at, turn.now, result))
     turn.record(
         "step_completed",
         execution=execution,

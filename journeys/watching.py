@@ -115,10 +115,10 @@ def compile_watch(definitions: Definitions, number: int, clauses: Clauses, previ
         clauses: those of the catalogue.
         previous: what was watched under the catalogue before it.
     """
-    stage_rules = [(rule.stage, rule.when) for rule in _stage_rules(definitions.lifecycle)]
+    rules_of_stages = [(rule.stage, rule.when) for rule in stage_rules(definitions.lifecycle)]
     segments = [(segment.id, segment.condition) for segment in in_order(definitions.segments.values())]
     before = Watch() if previous is None else previous
-    stages = _compile(stage_rules, number, clauses, before.stages)
+    stages = _compile(rules_of_stages, number, clauses, before.stages)
     memberships = _compile(
         [(name, condition) for name, condition in segments if condition is not None], number, clauses, before.segments
     )
@@ -133,8 +133,8 @@ def compile_watch(definitions: Definitions, number: int, clauses: Clauses, previ
     )
 
 
-def _stage_rules(lifecycle: Lifecycle) -> list[StageRule]:
-    """Lay the rules over the defaults: those of a stage replace its default."""
+def stage_rules(lifecycle: Lifecycle) -> list[StageRule]:
+    """Lay the rules of a lifecycle over the defaults: those of a stage replace its default."""
     own = {rule.stage for rule in lifecycle.rules}
     rules = [*lifecycle.rules, *(rule for rule in _DEFAULT_RULES if rule.stage not in own)]
     return sorted(rules, key=lambda rule: STAGES.index(rule.stage))

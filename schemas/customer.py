@@ -41,6 +41,10 @@ MAX_SEGMENTS: Final = 200
 MAX_ASSIGNMENTS: Final = 200
 MAX_ABSORBED: Final = 64
 """Pairs that are remembered; one that was forgotten is asked again, which only takes time."""
+MAX_PASSED: Final = 20
+"""Decisions of an execution that a late event can reopen; beyond them, the oldest can't be."""
+MAX_SETTLED: Final = 20
+"""Effects behind which decisions are kept for comparison."""
 
 
 class Values(Struct, omit_defaults=True, gc=False):
@@ -74,6 +78,45 @@ class Visit(Values, omit_defaults=True, gc=False):
     """The channel that was paused when the message would have gone out."""
     parked: bool = False
     """Whether the branch stands before the step, because the execution was held when it came there."""
+    behind: int = 0
+    """The number of the last decision on the way here that can still be reopened; 0 for none."""
+
+
+class Passed(Values, array_like=True, gc=False):
+    """A decision that an execution has passed, with what it knew; see `journeys.hindsight`."""
+
+    number: int
+    behind: int
+    """The number of the decision before it on its way; 0 for none."""
+    step_id: str
+    visit: int
+    at: Millis
+    way: str | None
+    """The step it led to."""
+    known: "Customer"
+    last_event: bytes | None = None
+    responses: dict[str, int] = field(default_factory=dict)
+    asks_trigger: bool = False
+    told: list[str | None] = field(default_factory=list)
+    """The other ways that late events have brought out since it had an effect."""
+
+
+class Settled(Values, array_like=True, gc=False):
+    """Decisions of which something came, and what they could see of their execution."""
+
+    at: Millis
+    """The instant of the effect."""
+    execution_id: str
+    workflow_id: str
+    version: int
+    trigger_id: str
+    override: str | None
+    started_at: Millis
+    expires_at: Millis
+    last_send_at: Millis | None
+    key: str | None
+    trigger: bytes
+    passed: list[Passed]
 
 
 class StepEntry(Values, array_like=True, gc=False):
@@ -120,6 +163,8 @@ class Execution(Values, omit_defaults=True, gc=False):
     """The value of the workflow's `execution_key`."""
     override: str | None = None
     """The variation of an experiment, by which its workflow's steps are changed."""
+    passed: list[Passed] = field(default_factory=list)
+    """The decisions since its last effect that late events can change, oldest first."""
 
 
 class Ended(Values, omit_defaults=True, gc=False):
@@ -300,6 +345,8 @@ class Customer(Values, omit_defaults=True, gc=False):
     bonds: Bonds | None = None
     hashed_as: str | None = None
     """What stands for the id in hashes of causes, where a visitor could be shown by the same id."""
+    settled: list[Settled] = field(default_factory=list)
+    """Decisions before an effect, oldest first, for as long as they are compared."""
 
 
 class Head(Struct, frozen=True, kw_only=True):

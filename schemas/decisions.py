@@ -25,6 +25,8 @@ Kind = Literal[
     "execution_resumed",
     "execution_ended",
     "conversion",
+    "late_reopened",
+    "late_divergence",
     "profile_changed",
     "profile_refused",
     "bound_reached",
