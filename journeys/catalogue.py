@@ -26,6 +26,7 @@ from journeys.emitting import Emit, compile_event
 from journeys.exits import NO_EXITS, Exits, compile_exits
 from journeys.experiments import CONTROL, Split, differing_steps, is_workflow, split_of, split_of_step, vary
 from journeys.fields import Field, compile_field
+from journeys.frequency import most
 from journeys.goals import Goal, compile_goal
 from journeys.graph import graph_of, repeatable
 from journeys.hindsight import Hindsight, compile_hindsight
@@ -98,6 +99,8 @@ class CompiledTrigger(Struct, frozen=True, kw_only=True):
     cooldown_ms: Millis
     where: Test | None
     wanted: int = 0
+    most: int = 0
+    """Of a counting trigger: how many instants are kept until some are forgotten."""
     window_ms: Millis = 0
     silence_ms: Millis = 0
     condition: Sequence | AwaitedAbsence | Threshold | AwaitedChange | Cron | DateRule | None = None
@@ -484,7 +487,8 @@ def _compile_trigger(
         case FrequencyThreshold():
             window_ms = span(conditions.time_window_minutes * MINUTE_MS)
             wanted = conditions.min_frequency
-            return replace(common, event_types=(conditions.event_type,), wanted=wanted, window_ms=window_ms)
+            kept = {"wanted": wanted, "most": most(wanted), "window_ms": window_ms}
+            return replace(common, event_types=(conditions.event_type,), **kept)
         case InactivityPeriod():
             return replace(common, silence_ms=span(conditions.inactivity_hours * HOUR_MS))
         case SegmentChange() | LifecycleChange() | AttributeChange():

@@ -29,12 +29,12 @@ from journeys.conditions import remember
 from journeys.executions import end, resume, start, take_event, workflow_of
 from journeys.experiments import assigned
 from journeys.forgetting import FORGOTTEN, forget_due, forget_visitor
-from journeys.frequency import count_raises, forget, is_full
+from journeys.frequency import count_raises, forget
 from journeys.judging import attribute, concerns, judge, judge_in_time, may_hold, next_flip
 from journeys.keeping import keep_after_event, keep_due, keep_in_time, keep_under_new_catalogue, note_crm_changes
 from journeys.occasions import LocalTime, due_occasions, next_occasion
 from journeys.reopening import compare, is_late_for, reopen
-from journeys.rising import Rise, levels, may_rise, rises_of
+from journeys.rising import Rise, levels, may_rise, moves, rises_of
 from journeys.scene import Scene
 from journeys.schedules import Cron, DateRule
 from journeys.sequences import Sequence
@@ -100,7 +100,7 @@ def decide(customer: Customer, entry: Event | Due | Command, catalogue: Catalogu
 
 def deadline(customer: Customer, catalogue: Catalogue) -> Millis | None:
     """Return the next instant at which the customer needs to be looked at without an event."""
-    soonest = next_occasion(customer, catalogue)
+    soonest = next_occasion(customer, catalogue) if catalogue.schedules or catalogue.dates else NO_DEADLINE
     if customer.executions:
         soonest = min(soonest, _executions_due(customer, catalogue))
     for trigger in catalogue.silences:
@@ -160,7 +160,7 @@ def _apply(turn: Turn, event: Event) -> None:
     customer, catalogue = turn.customer, turn.catalogue
     is_new = customer.first_seen is None
     plan = catalogue.plans.get(event.type, catalogue.unnamed)
-    before = levels(customer, catalogue) if catalogue.rises else None
+    before = levels(customer, catalogue) if catalogue.rises and moves(customer, event, plan.weight, catalogue) else None
     changed = _learn(turn, event, plan)
     if customer.first_seen is None:
         # Deleted by this event: nobody is left who could react to it.
@@ -460,8 +460,10 @@ def _reaches(customer: Customer, trigger: CompiledTrigger, at: Millis) -> bool:
     instants = customer.windows.get(memory)
     if instants is None:
         instants = customer.windows[memory] = []
-    raised = count_raises(instants, at, window_ms, wanted, customer.forgotten.get(memory))
-    if is_full(instants, wanted) and (forgotten := forget(instants, window_ms, wanted)) is not None:
+    raised = count_raises(
+        instants, at, window_ms, wanted, customer.forgotten.get(memory) if customer.forgotten else None
+    )
+    if len(instants) > trigger.most and (forgotten := forget(instants, window_ms, wanted)) is not None:
         customer.forgotten[memory] = forgotten
     return raised
 

@@ -33,7 +33,9 @@ def count_raises(
     """
     if not instants or at >= instants[-1]:
         instants.append(at)
-        return len(instants) - bisect_right(instants, at - window_ms) == wanted
+        known, start = len(instants), at - window_ms
+        # Exactly so many lie behind the window's start when the oldest of them does, and the one before it doesn't.
+        return known >= wanted and instants[-wanted] > start and (known == wanted or instants[-wanted - 1] <= start)
     insort(instants, at)
     return any(
         bisect_right(instants, end) - bisect_right(instants, end - window_ms) == wanted
@@ -42,9 +44,9 @@ def count_raises(
     )
 
 
-def is_full(instants: list[Millis], wanted: int) -> bool:
-    """Tell whether some have to be forgotten; many at once, so that looking for them costs an event little."""
-    return len(instants) > 2 * wanted + SPARE_FOR_LATE_EVENTS + max(wanted, SPARE_FOR_LATE_EVENTS)
+def most(wanted: int) -> int:
+    """Return how many are kept until some are forgotten: many at once, so that looking for them costs little."""
+    return 2 * wanted + SPARE_FOR_LATE_EVENTS + max(wanted, SPARE_FOR_LATE_EVENTS)
 
 
 def forget(instants: list[Millis], window_ms: int, wanted: int) -> Millis | None:

@@ -56,12 +56,12 @@ def keep_after_event(turn: Turn, event: Event, touched: Touched, changed: Sequen
         changed: the names of what it changed besides.
     """
     watch, names = turn.catalogue.watch, list(changed)
-    if names:
+    if names and touched is not watch.everything:
         touched = merged([touched, watch.touched_by(names)])
     if STAGE in names:
         # The word of the CRM stands.
         note_flip(turn, scene_of(turn))
-    elif advance(turn, touched.stages, event):
+    elif advance(turn, touched.stages, event) and touched is not watch.everything:
         touched = merged([touched, watch.touched_by((STAGE,))])
     settle(turn, touched.segments, event.occurred_at)
 

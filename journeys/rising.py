@@ -15,7 +15,7 @@ from journeys.scene import Scene
 from journeys.scoring import read_score
 from journeys.thresholds import Metric, SessionLevels, confidence, reached, session_levels, session_moves
 from schemas.customer import Customer
-from schemas.events import Json
+from schemas.events import Event, Json
 from schemas.instants import Millis
 
 Levels = tuple[float, Millis | None, Json, SessionLevels | None]
@@ -37,6 +37,16 @@ def levels(customer: Customer, catalogue: Catalogue) -> Levels:
     attributes = customer.attributes
     session = None if catalogue.lowest_of_session is None else session_levels(customer)
     return customer.score, customer.score_at, attributes.get("engagement_score") if attributes else None, session
+
+
+def moves(customer: Customer, event: Event, weight: float, catalogue: Catalogue) -> bool:
+    """Tell, before an event is learned from, whether it may lift anything to a threshold: the score, for little.
+
+    Of what makes up the score, time only lowers what lies above 0, and a late event adds less than its weight.
+    """
+    if max(customer.score, 0.0) + max(weight, 0.0) >= catalogue.lowest_score:
+        return True
+    return catalogue.lowest_of_session is not None or event.stream == "crm" or "engagement_score" in customer.attributes
 
 
 def may_rise(customer: Customer, before: Levels, catalogue: Catalogue) -> bool:

@@ -64,13 +64,10 @@ class Watch(Struct, frozen=True, kw_only=True):
     by_name: Mapping[str, Touched] = {}
     number: int = 0
     """Of the catalogue; 0 where nothing but the default stages is watched, so that states needn't note it."""
+    everything: Touched = NOTHING
+    """All rules."""
     kept: frozenset[str] = frozenset()
     """The segments whose members come by a condition."""
-
-    @property
-    def everything(self) -> Touched:
-        """Return all rules."""
-        return Touched(stages=self.stages, segments=self.segments)
 
     def touched_by(self, names: Iterable[str]) -> Touched:
         """Return the rules that read any of the names."""
@@ -129,6 +126,7 @@ def compile_watch(definitions: Definitions, number: int, clauses: Clauses, previ
         inactivity_ms=None if is_own else INACTIVITY_MS,
         by_name=_index(stages, memberships),
         number=number if memberships or definitions.lifecycle.rules else 0,
+        everything=Touched(stages=stages, segments=memberships),
         kept=frozenset(rule.name for rule in memberships),
     )
 
