@@ -16,13 +16,15 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	[ "$$($$p -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = 3.11 ] && command -v $$p && break; \
 	done || command -v python3)
 
-.PHONY: help demo test check fast bench setup clean
+.PHONY: help demo test check fast bench spoilt coverage setup clean
 
 help:
 	@echo 'make demo    real purchases through Kafka and Faust become messages, with reasons'
 	@echo 'make test    everything: check, then all tests, with a real Kafka'
 	@echo 'make check   format, lint, types, imports and the fast tests'
 	@echo 'make bench   speed, as a ratio to reading and decoding alone'
+	@echo 'make spoilt  10,000 spoilt definition files (10 minutes; the fast tests try 300)'
+	@echo 'make coverage  branches of journeys/ and schemas/ that the fast tests take: all, or it fails'
 	@echo 'make setup   fetch what is needed into .cache and .venv (the others do it themselves)'
 	@echo 'make clean   stop the local Kafka; delete .venv, .tidings and what tools left (.cache stays)'
 
@@ -41,6 +43,14 @@ check: setup
 
 bench: setup
 	@$(BIN)/python -m bench
+
+spoilt: setup
+	@$(BIN)/pytest tests/property/test_spoilt_files.py --spoilt 10000
+
+coverage: setup
+	@mkdir -p .coverage
+	@$(BIN)/coverage run -m pytest tests/unit tests/property tests/replay --hypothesis-seed=0
+	@$(BIN)/coverage report
 
 # The two downloads don't wait for each other.
 setup:
@@ -105,4 +115,4 @@ $(CACHE)/kafka/.archived: $(CACHE)/kafka/.complete .venv/.complete
 
 clean:
 	@[ ! -x $(BIN)/tidings ] || $(BIN)/tidings kafka stop
-	rm -rf .venv .tidings .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .tidings .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
