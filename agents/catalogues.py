@@ -10,24 +10,25 @@ from collections.abc import Callable
 from typing import Final
 
 import msgspec
-from confluent_kafka import KafkaException, Producer
 from msgspec import Struct
 
+from agents.marking import LARGEST_BYTES, LogWriter, log_writer
 from journeys.catalogue import RULES_VERSION, Catalogue, compile_catalogue
 from schemas.definitions import Definitions
+from schemas.editing import Editing
 from schemas.errors import TidingsError
 from schemas.events import Json
 from schemas.instants import Millis
-from schemas.log import CatalogueMark, encode_mark
-from schemas.topics import CUSTOMER_LOG, DEFINITIONS
-from streams.connection import Connection, confluent_settings
+from schemas.log import CatalogueMark
+from schemas.topics import DEFINITIONS
+from streams.connection import Connection
+from streams.hard_stop import RefusedToStart
 from streams.reading import read_to_end
-from streams.topics import partition_counts
 
-APPLY_ID: Final = "tidings-apply"
-LARGEST_BYTES: Final = 8 * 1024 * 1024
-"""Of a version; what the topic takes."""
-_PATIENCE_S: Final = 30.0
+_ROOM_BYTES: Final = 1_024
+"""What a record needs besides its value."""
+_OVERTAKEN: Final = "somebody else has applied other definitions meanwhile; see `tidings diff`, and apply again"
+_canonical: Final = msgspec.json.Encoder(order="deterministic").encode
 
 ReadDefinitions = Callable[[list[Json]], Definitions]
 
@@ -41,6 +42,22 @@ class StoredCatalogue(Struct, frozen=True, kw_only=True):
     tzdata: str
     answers_webhooks: bool = False
     """Whether webhooks are never called and every one is answered at once."""
+    editing: Editing = Editing()
+
+
+class StoredVersion(Struct, frozen=True, kw_only=True):
+    """A version, with the timestamp that it shares with its marks."""
+
+    stored: StoredCatalogue
+    at: Millis
+
+
+class Applied(Struct, frozen=True, kw_only=True):
+    """What came of an apply: the version in force, and whether it is a new one."""
+
+    number: int
+    is_new: bool
+    at: Millis
 
 
 class CatalogueMissing(TidingsError):
@@ -64,38 +81,92 @@ def publish_catalogue(
     Raises:
         TidingsError: Kafka refused or can't be reached; nothing was written then.
     """
-    tzdata = importlib.metadata.version("tzdata")
-    stored = StoredCatalogue(
+    stored = _stored(documents, number, Editing(), answers_webhooks=answers_webhooks)
+    with log_writer(connection, prefix) as writer:
+        _write(writer, stored, at)
+
+
+def apply_catalogue(
+    connection: Connection, prefix: str, documents: list[Json], at: Millis,
+    *, editing: Editing | None = None, behind: int | None = None,
+) -> Applied:  # fmt: skip
+    """Make the definitions the next version, unless they are those in force.
+
+    Whoever applies last fences those before: their transaction is aborted, or has been committed and is seen here. So
+    versions have one order, and one that was killed on the way has left nothing behind.
+
+    Args:
+        connection: where Kafka is.
+        prefix: of the topics.
+        documents: the valid definitions, as they were read.
+        at: now; the marks' timestamp, where the version before isn't later.
+        editing: how executions under way are treated.
+        behind: the version that must be in force still; None for any.
+
+    Raises:
+        TidingsError: Kafka refused, or somebody else has applied meanwhile.
+    """
+    editing = editing or Editing()
+    with log_writer(connection, prefix) as writer:
+        latest = latest_version(connection, prefix)
+        number = 0 if latest is None else latest.stored.number
+        if behind is not None and behind != number:
+            raise TidingsError(_OVERTAKEN)
+        if latest is not None and same_set(latest.stored.documents, documents):
+            return Applied(number=number, is_new=False, at=latest.at)
+        stored = _stored(documents, number + 1, editing)
+        at = at if latest is None else max(at, latest.at)
+        _write(writer, stored, at)
+        return Applied(number=number + 1, is_new=True, at=at)
+
+
+def latest_version(connection: Connection, prefix: str) -> StoredVersion | None:
+    """Return the version that is in force for what comes next; None before the first.
+
+    Raises:
+        TidingsError: the topic can't be read.
+    """
+    versions = read_versions(connection, prefix)
+    return versions[-1] if versions else None
+
+
+def read_versions(connection: Connection, prefix: str) -> list[StoredVersion]:
+    """Return all versions, in order.
+
+    Raises:
+        TidingsError: the topic can't be read.
+    """
+    found = [
+        StoredVersion(stored=msgspec.json.decode(value, type=StoredCatalogue), at=message.timestamp()[1])
+        for message in read_to_end(connection, [prefix + DEFINITIONS])
+        if (value := message.value()) is not None
+    ]
+    return sorted(found, key=lambda version: version.stored.number)
+
+
+def same_set(first: list[Json], second: list[Json]) -> bool:
+    """Tell whether documents say the same; in which order, and in which files, doesn't matter."""
+    return sorted(map(_canonical, first)) == sorted(map(_canonical, second))
+
+
+def _stored(documents: list[Json], number: int, editing: Editing, *, answers_webhooks: bool = False) -> StoredCatalogue:
+    return StoredCatalogue(
         number=number,
         documents=documents,
         rules_version=RULES_VERSION,
-        tzdata=tzdata,
+        tzdata=importlib.metadata.version("tzdata"),
         answers_webhooks=answers_webhooks,
+        editing=editing,
     )
-    mark = encode_mark(CatalogueMark(number=number, rules_version=RULES_VERSION, tzdata=tzdata))
-    log = prefix + CUSTOMER_LOG
-    partitions = partition_counts(connection, [log])[log]
-    producer = Producer(
-        confluent_settings(connection)
-        | {
-            "transactional.id": prefix + APPLY_ID,
-            "acks": "all",
-            "message.max.bytes": LARGEST_BYTES,
-            "log_level": 2,
-        }
-    )
-    try:
-        producer.init_transactions(_PATIENCE_S)
-        producer.begin_transaction()
-        producer.produce(
-            prefix + DEFINITIONS, key=str(number).encode(), value=msgspec.json.encode(stored), timestamp=at
-        )
-        for partition in range(partitions):
-            producer.produce(log, value=mark, partition=partition, timestamp=at)
-        producer.commit_transaction(_PATIENCE_S)
-    except KafkaException as error:
-        msg = f"the definitions couldn't be applied: {error.args[0].str()}; nothing was changed, so try again"
-        raise TidingsError(msg) from None
+
+
+def _write(writer: LogWriter, stored: StoredCatalogue, at: Millis) -> None:
+    value = msgspec.json.encode(stored)
+    if len(value) > LARGEST_BYTES - _ROOM_BYTES:
+        msg = f"the definitions have {len(value):,} bytes, and Kafka's topic takes {LARGEST_BYTES - _ROOM_BYTES:,}"
+        raise TidingsError(msg)
+    writer.put(DEFINITIONS, value, at, key=str(stored.number).encode())
+    writer.mark_all(CatalogueMark(number=stored.number, rules_version=stored.rules_version, tzdata=stored.tzdata), at)
 
 
 class Catalogues:
@@ -103,7 +174,7 @@ class Catalogues:
 
     def __init__(self, connection: Connection, prefix: str, read_definitions: ReadDefinitions) -> None:
         self._connection = connection
-        self._topic = prefix + DEFINITIONS
+        self._prefix = prefix
         self._read_definitions = read_definitions
         self._compiled: dict[int, Catalogue] = {}
 
@@ -112,27 +183,35 @@ class Catalogues:
 
         Raises:
             CatalogueMissing: the topic doesn't hold it.
+            RefusedToStart: this program can't work by it, or by one before it.
         """
         if number not in self._compiled:
-            for stored, activated_at in sorted(self._read_topic(), key=lambda entry: entry[0].number):
-                if stored.number not in self._compiled:
-                    definitions = self._read_definitions(stored.documents)
-                    self._compiled[stored.number] = compile_catalogue(
-                        definitions,
-                        stored.number,
-                        self._compiled,
-                        activated_at=activated_at,
-                        answers_webhooks=stored.answers_webhooks,
-                    )
+            for version in read_versions(self._connection, self._prefix):
+                if version.stored.number not in self._compiled:
+                    self._compiled[version.stored.number] = self._compile(version)
         if number not in self._compiled:
-            msg = f"{self._topic} holds no version {number}; was the topic deleted? Apply the definitions again"
+            topic = self._prefix + DEFINITIONS
+            msg = f"{topic} holds no version {number}; was the topic deleted? Apply the definitions again"
             raise CatalogueMissing(msg)
         return self._compiled[number]
 
-    def _read_topic(self) -> list[tuple[StoredCatalogue, Millis]]:
-        """Return the versions, each with the timestamp that it shares with its marks."""
-        return [
-            (msgspec.json.decode(value, type=StoredCatalogue), message.timestamp()[1])
-            for message in read_to_end(self._connection, [self._topic])
-            if (value := message.value()) is not None
-        ]
+    def _compile(self, version: StoredVersion) -> Catalogue:
+        stored = version.stored
+        if stored.rules_version > RULES_VERSION:
+            msg = (
+                f"version {stored.number} of the definitions was applied by a newer Tidings (rules"
+                f" {stored.rules_version}, this program has {RULES_VERSION}): update this worker"
+            )
+            raise RefusedToStart(msg)
+        try:
+            definitions = self._read_definitions(stored.documents)
+        except TidingsError as error:
+            msg = f"version {stored.number} of the definitions isn't accepted by this program: {error}"
+            raise RefusedToStart(msg) from None
+        return compile_catalogue(
+            definitions,
+            stored.number,
+            dict(self._compiled),
+            activated_at=version.at,
+            answers_webhooks=stored.answers_webhooks,
+        )

@@ -9,6 +9,7 @@
 - a crash repeats: the transaction under way, from the last committed position, to the same result
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Final
 
@@ -19,8 +20,9 @@ from msgspec.structs import replace
 from agents.engine import Engine
 from agents.identity import receive
 from agents.outcomes import Outcome
-from journeys.catalogue import Catalogue
+from journeys.catalogue import Catalogue, compile_catalogue
 from schemas.decisions import Send, WebhookCall, encode_effect
+from schemas.definitions import Definitions
 from schemas.instants import EARLIEST, Millis
 from schemas.linking import LINK, encode_link
 from schemas.log import (
@@ -45,6 +47,8 @@ from tables.waiting import WAITING_PREFIX
 
 POSITION_KEY: Final = b"p"
 TIMERS_AT_ONCE: Final = 2_000
+NO_CATALOGUE: Final = compile_catalogue(Definitions(workflows={}, templates={}, segments={}), number=0)
+"""In force until the first mark: who comes is known, and nothing starts."""
 
 LoadCatalogue = Callable[[int], Awaitable[Catalogue]]
 
@@ -56,6 +60,10 @@ class Position(Struct, kw_only=True):
     catalogue: int = 0
     activated_at: int = EARLIEST
     """The timestamp of the catalogue's mark."""
+    is_taking_over: bool = False
+    """Whether the mark of `catalogue` isn't done with yet; it stands at `next_offset` then."""
+    moved_by: int = 0
+    """The latest version under which deadlines moved: those of customers who were stored before it aren't right."""
     holds: Holds | None = None
     """What commands hold back; None until there has been one."""
     passed: Millis | None = None
@@ -106,18 +114,25 @@ class CustomerFold:
 
     async def prepare(self, records: Sequence[Record]) -> None:
         """Load the catalogue in force, and those that marks among these records name."""
-        if self._engine.catalogue is None and self._position is not None and self._position.catalogue:
-            loaded = await self._load_catalogue(self._position.catalogue)
-            position = self._position
-            self._engine.catalogue = replace(loaded, activated_at=position.activated_at, holds=position.holds)
-            if position.holds is not None:
-                # A hold that ended brought forward deadlines of states that weren't stored again.
-                self._engine.index()
+        if self._engine.catalogue is None:
+            await self._resume(Position(next_offset=0) if self._position is None else self._position)
         for record in records:
             if record.key is None and record.value is not None:
                 mark = decode_mark(record.value)
                 if isinstance(mark, CatalogueMark):
                     await self._switch_later(mark)
+
+    async def _resume(self, position: Position) -> None:
+        """Put the catalogue of a position in force, and look again at deadlines that its states don't tell."""
+        engine = self._engine
+        loaded = await self._load_catalogue(position.catalogue) if position.catalogue else NO_CATALOGUE
+        engine.catalogue = replace(loaded, activated_at=position.activated_at, holds=position.holds)
+        engine.is_taking_over, engine.moved_by = position.is_taking_over, position.moved_by
+        # A hold that ended brought forward deadlines of states that weren't stored again, and so did such a version.
+        table = engine.table
+        keys = table.stored_before(position.moved_by) if position.holds is None else table.keys()
+        for _ in engine.look_again(keys):
+            await asyncio.sleep(0)
 
     async def _switch_later(self, mark: CatalogueMark) -> None:
         self._upcoming[mark.number] = await self._load_catalogue(mark.number)
@@ -130,12 +145,13 @@ class CustomerFold:
                 self._fold_event(record, outputs)
                 continue
             mark = decode_mark(record.value or b"")
+            found: Iterator[Outcome | None]
             if isinstance(mark, CatalogueMark):
-                self._switch(mark, record.timestamp)
-                continue
-            found = self._engine.fire(record.timestamp)
-            if isinstance(mark, Command):
+                found = self._take_over(mark, record.timestamp)
+            elif isinstance(mark, Command):
                 found = self._engine.obey(mark, record.timestamp)
+            else:
+                found = self._engine.fire(record.timestamp)
             yield from self._fold_many(found, record, outputs)
             outputs = []
         yield self._folded(outputs, records[-1].offset + 1)
@@ -201,16 +217,19 @@ class CustomerFold:
                 )
             )
 
-    def _switch(self, mark: CatalogueMark, at: Millis) -> None:
-        current = self._engine.catalogue
-        if current is None or mark.number > current.number:
-            self._engine.switch(self._upcoming.pop(mark.number), at)
+    def _take_over(self, mark: CatalogueMark, at: Millis) -> Iterator[Outcome | None]:
+        engine, upcoming = self._engine, self._upcoming.pop(mark.number, None)
+        in_force = 0 if engine.catalogue is None else engine.catalogue.number
+        is_next = mark.number > in_force or (mark.number == in_force and engine.is_taking_over)
+        if upcoming is not None and is_next:
+            yield from engine.take_over(upcoming, at)
 
-    def _fold_many(self, outcomes: Iterator[Outcome], record: Record, outputs: list[Output]) -> Iterator[Folded]:
+    def _fold_many(self, outcomes: Iterator[Outcome | None], record: Record, outputs: list[Output]) -> Iterator[Folded]:
         """Fold what a mark leads to, in bounded parts; the position stays before the mark until all is done."""
         for count, outcome in enumerate(outcomes, start=1):
-            outputs += self._outputs(outcome, None)
-            if count % TIMERS_AT_ONCE == 0:
+            if outcome is not None:
+                outputs += self._outputs(outcome, None)
+            if outcome is None or count % TIMERS_AT_ONCE == 0:
                 yield self._folded(outputs, record.offset)
                 outputs = []
         yield self._folded(outputs, record.offset + 1)
@@ -244,10 +263,14 @@ class CustomerFold:
             next_offset=self._next_offset,
             catalogue=number,
             activated_at=EARLIEST if catalogue is None else catalogue.activated_at,
+            is_taking_over=self._engine.is_taking_over,
+            moved_by=self._engine.moved_by,
             holds=None if catalogue is None else catalogue.holds,
             passed=self._engine.passed,
             sources={origin.hex(): source[ORIGIN_BYTES:].hex() for origin, source in self._sources.items()},
         )
         position = (POSITION_KEY, msgspec.json.encode(self._position))
-        changes = table.take_changes(number, self._next_offset - 1)
+        # Until a mark is done with, some deadlines that are stored are still those of the version before.
+        stored_under = number - 1 if self._engine.is_taking_over else number
+        changes = table.take_changes(stored_under, self._next_offset - 1)
         return [*changes, *self._engine.waiting.take_changes(), position]

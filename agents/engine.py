@@ -4,7 +4,8 @@ The log's order is the order of decisions. Before a customer's record with times
 due up to T fire, each with `now` = its deadline; `fire` does the same for everybody when time itself comes by.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -13,12 +14,16 @@ from agents.outcomes import Letter, Outcome
 from journeys.catalogue import Catalogue
 from journeys.commands import applied, is_named
 from journeys.decide import DUE, deadline, decide
+from journeys.rescheduling import moves_deadlines
 from schemas.customer import Customer
 from schemas.events import Event
 from schemas.instants import EARLIEST, Millis
 from schemas.log import Command, Headers, Holds
 from tables.customers import CustomersTable
 from tables.waiting import WaitingTable
+
+LOOKED_AT_ONCE: Final = 500
+"""So many customers are looked at anew between two pauses: some 10 ms."""
 
 
 class Engine:
@@ -32,20 +37,47 @@ class Engine:
         """Records for other customers, until `take_letters`."""
         self.passed: Millis | None = None
         """The instant up to which everybody's timers have fired; whoever was held then catches up."""
+        self.is_taking_over = False
+        """Whether a new version is in force whose mark isn't done with yet."""
+        self.moved_by = 0
+        """The number of the latest version under which deadlines of untouched customers moved."""
+
+    def take_over(self, catalogue: Catalogue, at: Millis) -> Iterator[Outcome | None]:
+        """Put the next version in force as of its mark; what is due by then still goes by the one before.
+
+        Doing the same again from any point, as after a crash, goes on where it was. None stands for a piece of work
+        that led to nothing, so that whoever is asking can do something else in between.
+        """
+        before = self.catalogue
+        if before is not None and before.number < catalogue.number:
+            yield from self.fire(at)
+        self.is_taking_over = True
+        self.catalogue = replace(catalogue, activated_at=at, holds=None if before is None else before.holds)
+        if before is None or before.number == catalogue.number or moves_deadlines(before, self.catalogue):
+            self.moved_by = catalogue.number
+            yield from self.look_again(self.table.keys())
+        self.is_taking_over = False
+
+    def look_again(self, keys: Iterable[bytes]) -> Iterator[None]:
+        """Look up anew when customers are due, piece by piece; nobody is kept decoded for it."""
+        catalogue, table = self._in_force(), self.table
+        for count, key in enumerate(keys, start=1):
+            customer = table.peek(key)
+            if customer is not None:
+                table.reschedule(key, None if self.waiting.is_held(key) else deadline(customer, catalogue))
+            if count % LOOKED_AT_ONCE == 0:
+                yield None
 
     def switch(self, catalogue: Catalogue, at: Millis = EARLIEST) -> None:
-        """Put another catalogue in force as of an instant; what is due when may change for every customer."""
+        """Put another catalogue in force as of an instant, at once; what is due when may change for every customer."""
         holds = None if self.catalogue is None else self.catalogue.holds
         self.catalogue = replace(catalogue, activated_at=at, holds=holds)
         self.index()
 
     def index(self) -> None:
         """Look up anew when every customer is due."""
-        catalogue = self._in_force()
-        for key in list(self.table.keys()):
-            customer = self.table.get(key)
-            if customer is not None:
-                self.table.due.set(key, None if self.waiting.is_held(key) else deadline(customer, catalogue))
+        for _ in self.look_again(self.table.keys()):
+            pass
 
     def obey(self, command: Command, at: Millis) -> Iterator[Outcome]:
         """Fold a command that stands in the log with the timestamp `at`; everybody's due timers go first.

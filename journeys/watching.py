@@ -66,6 +66,8 @@ class Watch(Struct, frozen=True, kw_only=True):
     """Of the catalogue; 0 where nothing but the default stages is watched, so that states needn't note it."""
     everything: Touched = NOTHING
     """All rules."""
+    source: str = ""
+    """What it was compiled from; while that stays the same, a version needs nothing computed anew."""
     kept: frozenset[str] = frozenset()
     """The segments whose members come by a condition."""
 
@@ -120,13 +122,19 @@ def compile_watch(definitions: Definitions, number: int, clauses: Clauses, previ
         [(name, condition) for name, condition in segments if condition is not None], number, clauses, before.segments
     )
     is_own = any(rule.stage == CHURNED for rule in definitions.lifecycle.rules)
+    source = repr((definitions.lifecycle, segments, definitions.scoring, definitions.settings.default_timezone))
+    if not memberships and not definitions.lifecycle.rules:
+        number = 0
+    elif before.source == source:
+        number = before.number
     return Watch(
         stages=stages,
         segments=memberships,
         inactivity_ms=None if is_own else INACTIVITY_MS,
         by_name=_index(stages, memberships),
-        number=number if memberships or definitions.lifecycle.rules else 0,
         everything=Touched(stages=stages, segments=memberships),
+        number=number,
+        source=source,
         kept=frozenset(rule.name for rule in memberships),
     )
 

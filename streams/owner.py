@@ -211,10 +211,12 @@ class Owner:
                 if pending.is_full:
                     await self._commit(pending)
                     pending = _Pending()
+                # A part may be work alone, without anything to write; somebody has to send heartbeats meanwhile.
+                self.busy_since = asyncio.get_running_loop().time()
+                await asyncio.sleep(0)
             pending.source_records += len(records)
             if self._closing or pending.is_full:
                 break
-            await asyncio.sleep(0)
         await self._commit(pending)
 
     async def _commit(self, pending: _Pending) -> None:

@@ -73,6 +73,18 @@ class CustomersTable:
         self._young[key] = customer
         return customer
 
+    def peek(self, key: bytes) -> Customer | None:
+        """Return the customer to be read once; she isn't kept decoded for it."""
+        customer = self._young.get(key) or self._old.get(key)
+        if customer is not None:
+            return customer
+        stored = self._stored.get(key)
+        return None if stored is None else decode_customer(stored)
+
+    def stored_before(self, catalogue: int) -> list[bytes]:
+        """Return the keys of those who were stored under an earlier version than this, in order."""
+        return sorted(key for key, value in self._stored.items() if decode_head(value).catalogue < catalogue)
+
     def add(self, key: bytes, customer: Customer) -> None:
         """Add a new customer."""
         self._young[key] = customer
@@ -85,6 +97,12 @@ class CustomersTable:
         if key not in changed:
             self.changed_bytes += len(self._stored.get(key, b"")) or NEW_CUSTOMER_BYTES
         changed[key] = deadline
+        self.due.set(key, deadline)
+
+    def reschedule(self, key: bytes, deadline: Millis | None) -> None:
+        """Note another deadline of a customer who wasn't changed herself; she isn't stored for it."""
+        if key in self._changed:
+            self._changed[key] = deadline
         self.due.set(key, deadline)
 
     def remove(self, key: bytes) -> None:

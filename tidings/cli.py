@@ -10,6 +10,7 @@ from confluent_kafka import KafkaException
 
 from schemas.errors import TidingsError
 from tidings.commands import kafka
+from tidings.commands.catalogue import apply, diff
 from tidings.commands.check import check
 from tidings.commands.demo import demo
 from tidings.commands.preview import preview_command
@@ -34,6 +35,8 @@ app.command("preview")(preview_command)
 app.command("simulate")(simulate_command)
 app.command("run")(run_command)
 app.command("demo")(demo)
+app.command("apply")(apply)
+app.command("diff")(diff)
 app.command("worker")(worker)
 app.command("ingest")(ingest)
 app.add_typer(kafka.app, name="kafka")

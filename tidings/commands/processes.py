@@ -53,13 +53,23 @@ def ready(settings: Settings, clock: Clock) -> Connection:
     Raises:
         TidingsError: there is neither, it doesn't answer, or a topic is other than it must be.
     """
+    connection = reached(settings)
+    processes.make_topics(connection, settings.topic_prefix, settings.partitions, clock)
+    return connection
+
+
+def reached(settings: Settings) -> Connection:
+    """Return the Kafka of the settings, or the local one if it runs.
+
+    Raises:
+        TidingsError: there is neither, or it doesn't answer.
+    """
     local = None
     if settings.bootstrap_servers is None:
         seen = kafka.status(kafka_data(settings.data_dir))
         local = seen.broker.bootstrap_servers if seen.broker and seen.state == "running" else None
     connection = settings.connection(local)
     require_kafka(connection)
-    processes.make_topics(connection, settings.topic_prefix, settings.partitions, clock)
     return connection
 
 
