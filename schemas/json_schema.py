@@ -157,7 +157,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 def entries(form: type[Struct]) -> Iterator[Entry]:
     """Iterate over the keys of a struct, in the order in which they are declared."""
-    descriptions = _descriptions(form.__module__, form.__name__)
+    descriptions = _descriptions(form)
     defaults = {field.name: field for field in fields(form)}
     for key, field in forms_of(form).items():
         yield Entry(
@@ -180,8 +180,16 @@ def _default(field: msgspec.structs.FieldInfo) -> Json:
 
 
 @cache
-def _descriptions(module_name: str, struct_name: str) -> dict[str, str]:
-    """Return the docstrings that stand below the fields of a struct, by field."""
+def _descriptions(form: type[Struct]) -> dict[str, str]:
+    """Return the docstrings that stand below the fields of a struct, and of those it inherits from, by field."""
+    found: dict[str, str] = {}
+    for base in reversed(form.__mro__[:-1]):
+        if issubclass(base, Struct) and base is not Struct:
+            found |= _own_descriptions(base.__module__, base.__name__)
+    return found
+
+
+def _own_descriptions(module_name: str, struct_name: str) -> dict[str, str]:
     for node in ast.parse(inspect.getsource(sys.modules[module_name])).body:
         if isinstance(node, ast.ClassDef) and node.name == struct_name:
             return dict(_documented(node))
@@ -201,7 +209,7 @@ def _documented(struct: ast.ClassDef) -> Iterator[tuple[str, str]]:
 def reference() -> str:
     """Return the reference of all definition files as Markdown."""
     parts = ["# Definitions\n", _INTRODUCTION]
-    for form in _reachable():
+    for form in structs():
         parts.append(f"## {title(form)}\n\n{inspect.cleandoc(form.__doc__ or '')}\n")
         rows = [_row(entry) for entry in entries(form)]
         if rows:
@@ -246,7 +254,7 @@ def _anchor(heading: str) -> str:
     return kept.replace(" ", "-")
 
 
-def _reachable() -> list[type[Struct]]:
+def structs() -> list[type[Struct]]:
     """List the structs that documents are made of, kinds first, each once, before what it holds."""
     found: list[type[Struct]] = list(get_args(AnyDefinition))
     for form in found:

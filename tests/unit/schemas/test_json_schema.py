@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from jsonschema import Draft202012Validator
 
 from schemas.events import Json
-from schemas.json_schema import definitions_schema, reference
+from schemas.json_schema import definitions_schema, entries, reference, structs
 from schemas.reading import read_definition
 from tests.strategies import Document, definitions
 from tidings.definitions_folder import load_folder
@@ -64,3 +64,10 @@ def test_the_reference_names_every_key_of_every_kind() -> None:
     text = reference()
     for said in ("## workflow (`kind: workflow`)", "(`type: wait`)", "| `max_execution_time_days` |", "| `from` |"):
         assert said in text
+
+
+def test_every_key_has_a_sentence() -> None:
+    """An editor shows it beside the key, the reference in its table; inherited keys have their own as well."""
+    silent = [f"{form.__name__}.{entry.key}" for form in structs() for entry in entries(form) if not entry.description]
+    assert silent == []
+    assert all(entry.description.endswith((".", ":")) for form in structs() for entry in entries(form))
