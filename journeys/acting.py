@@ -5,7 +5,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from journeys.profile import join_segment, leave_segment, set_bounded
+from journeys.profile import is_newer, join_segment, leave_segment, set_bounded
+from journeys.reads import SEGMENTS
 from journeys.resolving import Resolve, compile_value
 from journeys.scene import Scene
 from schemas.customer import MAX_ATTRIBUTES
@@ -41,11 +42,13 @@ def compile_action(configuration: ActionConfiguration) -> Act | None:
 
 
 def _join(segment_id: str, scene: Scene) -> Acted:
+    is_newer(scene.customer, f"{SEGMENTS}.{segment_id}", scene.now)
     joined = join_segment(scene.customer, segment_id)
     return Acted(changed={"segment_entered": segment_id}) if joined else NOTHING_DONE
 
 
 def _leave(segment_id: str, scene: Scene) -> Acted:
+    is_newer(scene.customer, f"{SEGMENTS}.{segment_id}", scene.now)
     left = leave_segment(scene.customer, segment_id)
     return Acted(changed={"segment_left": segment_id}) if left else NOTHING_DONE
 

@@ -33,6 +33,7 @@ from journeys.frequency import count_raises, forget
 from journeys.judging import attribute, concerns, judge, judge_in_time, may_hold, next_flip
 from journeys.keeping import keep_after_event, keep_due, keep_in_time, keep_under_new_catalogue, note_crm_changes
 from journeys.occasions import LocalTime, due_occasions, next_occasion
+from journeys.reads import SEGMENTS
 from journeys.reopening import compare, is_late_for, reopen
 from journeys.rising import Rise, levels, may_rise, moves, rises_of
 from journeys.scene import Scene
@@ -426,6 +427,8 @@ def _move_by_crm(turn: Turn, event: Event, segment_id: str) -> list[str]:
     customer, entered = turn.customer, event.type == "segment_entered"
     if entered and len(customer.segments) >= MAX_SEGMENTS and segment_id not in customer.segments:
         _reach_bound(turn, "segments", {"refused": segment_id})
+        return []
+    if not profile.is_newer(customer, f"{SEGMENTS}.{segment_id}", event.occurred_at):
         return []
     moved = profile.join_segment(customer, segment_id) if entered else profile.leave_segment(customer, segment_id)
     if moved:

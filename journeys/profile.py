@@ -165,7 +165,7 @@ def update_from_crm(customer: Customer, event: Event, properties: Mapping[str, J
     for name in ADDRESSES:
         value = properties.get(name)
         usable = name in properties and (value is None or isinstance(value, str))
-        if usable and _is_newer(customer, f"@{name}", at) and getattr(customer, name) != (value or None):
+        if usable and is_newer(customer, f"@{name}", at) and getattr(customer, name) != (value or None):
             setattr(customer, name, value or None)
             changed.append(name)
     changed += _merge(customer, customer.attributes, properties.get("attributes"), "", at)
@@ -187,7 +187,7 @@ def _merge(customer: Customer, target: dict[str, Json], values: Json, prefix: st
             # Also names that were removed are remembered, so they have to be short.
             changed.append(prefix + name[:MAX_ID_CHARACTERS] + "!")
             continue
-        if not _is_newer(customer, prefix + name, at):
+        if not is_newer(customer, prefix + name, at):
             continue
         if value is None:
             if target.pop(name, None) is not None:
@@ -197,7 +197,7 @@ def _merge(customer: Customer, target: dict[str, Json], values: Json, prefix: st
     return changed
 
 
-def _is_newer(customer: Customer, name: str, at: Millis) -> bool:
+def is_newer(customer: Customer, name: str, at: Millis) -> bool:
     """Tell whether `at` isn't before the value's last change, and remember it (a removed name stays known)."""
     known = customer.attribute_times.get(name)
     if known is not None and at < known:
@@ -248,9 +248,13 @@ def update_consent(customer: Customer, event: Event, properties: Mapping[str, Js
     contact = customer.contacts.setdefault(channel, Contact())
     if what != "unsubscribed":
         return channel if _suppress_address(customer, contact, channel, what, properties) else None
-    if contact.suppressed is not None or event.occurred_at < contact.changed_at:
+    if event.occurred_at < contact.changed_at:
         return None
-    contact.suppressed, contact.changed_at = what, event.occurred_at
+    # Said again, it is the later word, which a consent from in between doesn't lift when it comes late.
+    contact.changed_at = event.occurred_at
+    if contact.suppressed is not None:
+        return None
+    contact.suppressed = what
     return channel
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.events import Json
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
-from tests.journey import START, Document, Journey, after, trigger, workflow
+from tests.journey import START, Document, Journey, action, after, trigger, workflow
 
 HALF_HOUR = 30 * MINUTE_MS
 
@@ -176,6 +176,26 @@ def test_segments_of_the_crm_are_entered_and_left() -> None:
     assert one.customer().segments == ["a"]
 
 
+@pytest.mark.parametrize(("left", "is_member"), [(9, True), (10, False), (11, False)])
+def test_of_two_words_of_the_crm_on_a_membership_the_later_one_counts(left: Millis, *, is_member: bool) -> None:
+    for turned in (False, True):
+        one = journey()
+        words = [("segment_entered", 10), ("segment_left", left)]
+        for name, at in reversed(words) if turned and left != 10 else words:
+            one.publish(name, at, arrives=20, segment_id="vip")
+        assert ("vip" in one.customer().segments) is is_member
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"), [("add_to_segment", "segment_left"), ("remove_from_segment", "segment_entered")]
+)
+def test_an_action_is_a_later_word_on_a_membership_than_an_older_one_of_the_crm(kind: str, word: str) -> None:
+    one = Journey(workflow(action("act", kind, segment_id="vip")))
+    one.publish("signup", 10)
+    one.publish(word, 9, arrives=20, segment_id="vip")
+    assert ("vip" in one.customer().segments) is (kind == "add_to_segment")
+
+
 # Bounds ----------------------------------------------------------------------------------------------------------
 
 
@@ -216,6 +236,17 @@ def test_of_consent_and_unsubscribe_the_later_one_counts() -> None:
     one.publish("consent_changed", 10, arrives=20, channel="email", consent="granted")
     one.publish("email_unsubscribed", 9, arrives=20)
     assert one.customer().contacts["email"].suppressed is None
+
+
+def test_a_consent_from_between_two_unsubscribes_lifts_nothing_whenever_it_comes() -> None:
+    for order in ((1, 3, 2), (3, 1, 2), (1, 2, 3), (2, 1, 3), (2, 3, 1), (3, 2, 1)):
+        one = journey()
+        for at in order:
+            if at == 2:
+                one.publish("consent_changed", at, arrives=20, channel="email", consent="granted")
+            else:
+                one.publish("email_unsubscribed", at, arrives=20)
+        assert one.customer().contacts["email"].suppressed == "unsubscribed"
 
 
 def test_channels_are_suppressed_one_by_one() -> None:
