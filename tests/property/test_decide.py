@@ -146,6 +146,14 @@ def steps(one: Engine, history: list[Line]) -> Iterator[tuple[bytes, Customer, M
             yield key, customer_of(one, key), outcome.now, [outcome]
 
 
+def outcomes_of(one: Engine, history: list[Line]) -> Iterator[Outcome]:
+    """Fold a history; what forgot a visitor is among what was decided."""
+    for arrival in arrivals(history):
+        yield from one.fire(arrival.at)
+        yield from one.take(arrival.key, arrival.event, arrival.at)
+    yield from one.fire(UNTIL)
+
+
 def customer_of(one: Engine, key: bytes) -> Customer:
     customer = one.table.get(key)
     assert customer is not None
@@ -203,8 +211,8 @@ def test_every_execution_ends_by_its_expiry(documents: list[Document], history: 
     catalogue = compiled(documents)
     one = engine(catalogue)
     started: dict[str, tuple[str, str]] = {}
-    for _, _, _, outcomes in steps(one, once(history)):
-        for effect in decisions(outcomes):
+    for outcome in outcomes_of(one, once(history)):
+        for effect in decisions([outcome]):
             if effect.kind == "execution_started":
                 started[str(effect.execution_id)] = str(effect.workflow_id), effect.at
             elif effect.kind == "execution_ended":
