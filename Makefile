@@ -16,12 +16,13 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	[ "$$($$p -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = 3.11 ] && command -v $$p && break; \
 	done || command -v python3)
 
-.PHONY: help demo test check fast bench spoilt coverage setup clean
+.PHONY: help demo test check laws bench spoilt coverage setup clean
 
 help:
 	@echo 'make demo    real purchases through Kafka and Faust become messages, with reasons'
 	@echo 'make test    everything: check, then all tests, with a real Kafka'
 	@echo 'make check   format, lint, types, imports and the fast tests'
+	@echo 'make laws    the laws of decisions in worlds that were not tried before (SEED=n: in those of a seed)'
 	@echo 'make bench   speed, as a ratio to reading and decoding alone'
 	@echo 'make spoilt  10,000 spoilt definition files (10 minutes; the fast tests try 300)'
 	@echo 'make coverage  branches of journeys/ and schemas/ that the fast tests take: all, or it fails'
@@ -40,6 +41,11 @@ check: setup
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest tests/unit tests/property
+
+SEED ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
+laws: setup
+	@echo 'make laws SEED=$(SEED)'
+	@$(BIN)/pytest tests/property --hypothesis-profile=other-worlds --hypothesis-seed=$(SEED)
 
 bench: setup
 	@$(BIN)/python -m bench

@@ -1,10 +1,17 @@
-"""Settings of all tests."""
+"""Settings of all tests.
+
+The worlds that `make test` tries are the same each time, so that what fails is what was changed; `make laws` tries
+others, and prints the seed that brings them back.
+"""
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 # The machine is shared and noisy: how long an example, or drawing it, took says nothing about either.
-settings.register_profile("tidings", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile(
+    "tidings", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True, derandomize=True
+)
+settings.register_profile("other-worlds", settings.get_profile("tidings"), derandomize=False)
 settings.load_profile("tidings")
 
 
