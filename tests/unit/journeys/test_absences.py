@@ -273,3 +273,14 @@ def test_what_waits_is_bounded_and_the_bound_is_told() -> None:
     for at in range(50):
         remember(ada, AWAITED, at, None)
     assert len(ada.second_events["m"]) == 16
+
+
+def test_no_more_than_a_number_of_first_events_wait_and_that_is_said() -> None:
+    """One waits for each execution key."""
+    waiting = workflow(on=[absence("cart_updated", "order_completed", 60)], execution_key="event.properties.cart")
+    journey = Journey(waiting)
+    for number in range(MAX_ABSENCES + 1):
+        journey.publish("cart_updated", number, cart=number)
+    assert len(journey.customer().absences) == MAX_ABSENCES
+    bound = journey.decisions("bound_reached")
+    assert [(one.reason, one.detail) for one in bound] == [("absences", {"workflow_id": "w", "trigger_id": "0"})]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from schemas.customer import MAX_ATTRIBUTES
 from schemas.events import Json
 from schemas.instants import DAY_MS
 from tests.journey import Document, Journey, action, after, wait, workflow
@@ -85,3 +86,13 @@ def test_a_value_that_holds_its_predecessor_stops_growing_at_64_levels() -> None
         depth, value = depth + 1, value["x"]
     assert depth == 63
     assert journey.decisions("bound_reached")
+
+
+def test_an_action_sets_an_attribute_also_where_no_more_times_of_attributes_are_kept() -> None:
+    journey = Journey(workflow(action("act", "update_attributes", attributes={"new": 1})))
+    for part in range(3):
+        removed: Document = {f"{part}-{name}": None for name in range(MAX_ATTRIBUTES)}
+        journey.publish("customer_updated", part, attributes=removed)
+    journey.publish("signup", 5)
+    assert journey.customer().attributes == {"new": 1}
+    assert len(journey.customer().attribute_times) <= 2 * MAX_ATTRIBUTES

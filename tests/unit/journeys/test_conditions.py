@@ -1,7 +1,6 @@
 """Conditions: the truth table of every operator, the boundaries of time, and what `performed` remembers."""
 
 # ruff: noqa: FBT001, FBT003 (true and false are the answers that a truth table lists)
-
 import msgspec
 import pytest
 
@@ -15,6 +14,7 @@ from journeys.conditions import (
     mistakes,
     remember,
 )
+from journeys.operators import compile_operator
 from journeys.scene import Scene
 from schemas.customer import Customer
 from schemas.definitions import AllOf, AnyOf, Comparison, Condition, Negation, Operator
@@ -389,3 +389,12 @@ def test_all_mistakes_are_found_with_their_paths() -> None:
     condition = AllOf(all=(right, AnyOf(any=(wrong, right, Negation(negated=wrong))), wrong))
     assert [path for path, _ in mistakes(condition)] == [".all[1].any[0]", ".all[1].any[2].not", ".all[2]"]
     assert len(list(comparisons(condition))) == 5
+
+
+@pytest.mark.parametrize(
+    ("operator", "constant", "why"),
+    [("between", 1, "between "), ("in", "a", "in "), ("matches", "(", "matches "), ("in_segment", "vip", "is no operator of a field")],
+)  # fmt: skip
+def test_a_comparison_that_cant_be_compiled_says_why(operator: Operator, constant: Json, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        compile_operator(operator, constant, "x")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.events import Json
+from schemas.events import MAX_DEPTH, Json
 from schemas.instants import HOUR_MS
 from tests.journey import Document, Journey, action, after, is_, mail, trigger, until_event, wait, workflow
 
@@ -141,3 +141,18 @@ def test_properties_beyond_64_kib_are_refused(more: str, counted: int) -> None:
     journey.publish("signup", x="x" * ((64 * 1024 - len('{"x":""}')) // 2))
     assert journey.customer().counts.get("a", 0) == counted
     assert journey.reasons("bound_reached") == ["event_properties"][counted:]
+
+
+def nested(depth: int) -> Json:
+    value: Json = 1
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(("depth", "counted"), [(MAX_DEPTH - 3, 1), (MAX_DEPTH - 2, 1), (MAX_DEPTH - 1, 0)])
+def test_properties_nested_deeper_than_an_events_may_be_are_refused(depth: int, counted: int) -> None:
+    """They lie one level deeper in the event that is sent than in the one they come from."""
+    journey = Journey(workflow(send_event("tell", "told", more={"deep": "${trigger.deep}"})))
+    journey.publish("signup", deep=nested(depth))
+    assert journey.customer().counts.get("told", 0) == counted

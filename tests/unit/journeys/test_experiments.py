@@ -5,12 +5,14 @@ from hashlib import md5
 
 import pytest
 
+from journeys.experiments import assign, split_of_step
 from journeys.validation import Document as Raw
 from journeys.validation import validate
-from schemas.customer import MAX_ASSIGNMENTS
+from schemas.customer import MAX_ASSIGNMENTS, Customer
+from schemas.definitions import ExperimentConfiguration, Variant
 from schemas.events import Json
 from schemas.instants import HOUR_MS
-from tests.journey import HELLO, NEEDY, Document, Journey, mail, signup, step, trigger, wait, workflow
+from tests.journey import HELLO, NEEDY, Document, Journey, mail, message, signup, step, trigger, wait, workflow
 
 OTHER: Document = {"kind": "template", "id": "other", "content_template": "<p>Other</p>"}
 
@@ -263,3 +265,52 @@ def test_two_experiments_on_one_workflow_are_refused() -> None:
 )
 def test_what_is_right_is_accepted(document: Document) -> None:
     assert problems(document) == []
+
+
+def test_of_too_many_assignments_the_oldest_goes_and_with_it_that_it_was_exposed() -> None:
+    ada = Customer(customer_id="ada")
+    for number in range(MAX_ASSIGNMENTS + 2):
+        variants = (Variant(name="a", weight=1, next_step="s"),)
+        assign(ada, split_of_step(ExperimentConfiguration(variants=variants), f"x{number}"), "a")
+        if number == 1:
+            ada.exposed.append("x1")
+    assert next(iter(ada.assignments)) == "x2"
+    assert len(ada.assignments) == MAX_ASSIGNMENTS
+    assert ada.exposed == []
+
+
+def test_a_variation_changes_the_templates_of_a_message_on_every_channel() -> None:
+    other: Document = {"kind": "template", "id": "other_sms", "channel": "sms", "content_template": "Other"}
+    varied = experiment({"id": "v", "templates": {"hello": "other", "sms_hello": "other_sms"}})
+    base = workflow(message("email", "sms"))
+    journey = Journey(base, OTHER, other, varied, require_consent=[])
+    for name in (TREATED, CONTROLLED):
+        journey.publish("customer_updated", customer=name, email="a@shop.example", phone="+491701234567")
+        journey.publish("signup", 1, customer=name)
+    journey.advance(to=5 * HOUR_MS)
+    assert {(send.customer_id, send.template_id) for send in journey.sends()} == {
+        (TREATED, "other"), (TREATED, "other_sms"), (CONTROLLED, "hello"), (CONTROLLED, "sms_hello"),
+    }  # fmt: skip
+
+
+def test_workflows_that_are_no_part_of_an_experiment_start_as_ever() -> None:
+    journey = Journey(workflow(), workflow(id="b", on=[]), workflow(id="c"), experiment("b"))
+    journey.publish("signup", customer=TREATED)
+    assert {one.workflow_id for one in journey.decisions("execution_started")} == {"b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        (experiment(), "variations"),
+        ({**experiment("b"), "id": "w.d"}, "id"),
+        (experiment({"id": "v", "templates": {"nothing": "other"}}), "variations[0].templates.nothing"),
+    ],
+)
+def test_what_no_experiment_can_be_is_refused(document: Document, path: str) -> None:
+    """No variation, an id that a step's experiment has, a template that the base doesn't send."""
+    variants: list[Json] = [{"name": "a", "weight": 1, "next_step": "mail"}]
+    tried: Document = {"id": "w", "name": "tried", "triggers": [], "settings": {}}
+    tried["steps"] = [step("d", "experiment", (), {"experiment_id": "w.d", "variants": variants}), mail()]
+    values = [{**tried, "id": "tried"}, BASE, {**BASE, "id": "b"}, HELLO, OTHER, document]
+    assert path in [one.path for one in validate([Raw(file="f", value=value) for value in values]).problems]

@@ -204,3 +204,10 @@ def test_what_no_field_can_be_is_refused(path: str) -> None:
 def test_a_value_leaves_as_json() -> None:
     values: list[Value] = [Instant(NOW), MISSING, None, 5, "a"]
     assert [plain(value) for value in values] == ["2026-01-01T00:00:00.000Z", None, None, 5, "a"]
+
+
+def test_all_properties_and_the_whole_context_are_fields_too() -> None:
+    seen = scene(event=event({"a": 1}, context={"page": {"url": "x"}}))
+    assert plain(compile_field("event.properties")(seen)) == {"a": 1}
+    assert plain(compile_field("event.context")(seen)) == {"page": {"url": "x"}}
+    assert plain(compile_field("event.context.page.url")(seen)) == "x"

@@ -3,9 +3,11 @@
 import pytest
 
 from journeys.graph import (
+    MAX_FAN_OUTS,
     graph_of,
     loops_without_wait,
     next_step_ids,
+    repeatable,
     sends_that_can_run_twice,
     shortest_wait_ms,
     unreachable,
@@ -195,3 +197,30 @@ def test_sends_behind_branches_that_run_side_by_side_and_meet_are_found() -> Non
 def test_branches_of_a_decision_dont_run_side_by_side() -> None:
     steps = (decision("a", "b", "c"), wait("b", "d"), wait("c", "d"), mail("d"))
     assert sends_that_can_run_twice(steps, graph_of(steps)) == []
+
+
+def test_without_steps_there_is_nothing_to_reach() -> None:
+    assert unreachable([], {}) == []
+    assert shortest_wait_ms([], {}) is None
+
+
+def test_beyond_a_number_of_forks_every_step_counts_as_one_that_comes_again() -> None:
+    """Looking at each fork costs a walk; what may come again is only watched more closely."""
+
+    def fork(name: str, *then: str) -> Step:
+        return EmailStep(id=name, configuration=EmailConfiguration(template_id="t"), next_steps=then)
+
+    for forks, found in ((MAX_FAN_OUTS, 0), (MAX_FAN_OUTS + 1, 3 * (MAX_FAN_OUTS + 1))):
+        steps: list[Step] = []
+        for number in range(forks):
+            steps += [fork(f"f{number}", f"l{number}", f"r{number}"), fork(f"l{number}"), fork(f"r{number}")]
+        assert len(repeatable(steps, graph_of(steps))) == found
+
+
+def test_a_decision_that_may_be_skipped_may_be_the_end() -> None:
+    """It has no next steps, so what is skipped ends the path, whatever its branches wait for."""
+    always = SplitTest(variants=(Variant(name="a", weight=1, next_step="p"),))
+    wait = WaitStep(id="p", configuration=FixedTime(duration_hours=5))
+    for logic, least in ((None, 5 * HOUR_MS), (ALWAYS, 0)):
+        steps: list[Step] = [DecisionStep(id="d", configuration=always, conditional_logic=logic), wait]
+        assert shortest_wait_ms(steps, graph_of(steps)) == least

@@ -148,3 +148,20 @@ def test_absences_wait_for_each_key_alone_and_start_one_execution_each() -> None
     journey.advance(HOUR_MS)
     assert keys(journey) == ["one", "three"]
     assert len({execution.execution_id for execution in journey.customer().executions}) == 2
+
+
+def test_true_is_the_key_true() -> None:
+    journey = Journey(keyed())
+    journey.publish("order_placed", order_id=True)
+    journey.publish("order_placed", 1, order_id="true")
+    journey.publish("order_placed", 2, order_id=False)
+    assert keys(journey) == ["true", "false"]
+
+
+def test_no_key_is_forgotten_while_its_execution_runs() -> None:
+    journey = Journey(keyed(), max_concurrent_executions=MAX_KEYS)
+    for number in range(MAX_KEYS + 1):
+        journey.publish("order_placed", number, order_id=number)
+    assert len(journey.customer().executions) == MAX_KEYS
+    assert journey.decisions("bound_reached") == []
+    assert journey.reasons("trigger_refused") == ["max_concurrent_executions"]

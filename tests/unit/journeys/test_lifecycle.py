@@ -282,3 +282,15 @@ def test_the_stage_of_a_churned_customer_wins_her_back() -> None:
     one.publish("order_completed")
     one.advance(to=SILENCE + HOUR_MS)
     assert one.sent_at() == [after(SILENCE + HOUR_MS)]
+
+
+def test_a_rule_that_time_makes_true_doesnt_bring_back_who_has_churned() -> None:
+    """Activity does; time alone only takes her further away."""
+    journey = Journey(lifecycle(advocate=is_("last.signup", "not_within_hours", 24 * 100)), stage="prospect")
+    journey.publish("signup")
+    journey.advance(to=95 * DAY_MS)
+    assert journey.customer().lifecycle_stage == "churned"
+    journey.advance(to=101 * DAY_MS)
+    assert journey.customer().lifecycle_stage == "churned"
+    journey.publish("page_viewed", 102 * DAY_MS)
+    assert journey.customer().lifecycle_stage == "advocate"

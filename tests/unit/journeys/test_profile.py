@@ -328,3 +328,13 @@ def test_the_crm_puts_a_customer_into_two_hundred_segments_at_most() -> None:
     one.publish("segment_left", 300, segment_id="s0")
     one.publish("segment_entered", 301, segment_id="s201")
     assert "s201" in one.customer().segments
+
+
+def test_a_late_event_of_another_named_session_leaves_the_latest_alone() -> None:
+    one = journey()
+    for at in (0, 10):
+        one.publish("page_viewed", at * MINUTE_MS, envelope={"session_id": "first"})
+    one.publish("page_viewed", 5 * MINUTE_MS, arrives=11 * MINUTE_MS, envelope={"session_id": "second"})
+    session = one.customer().session
+    assert session is not None
+    assert (session.session_id, session.events) == ("first", 2)

@@ -9,6 +9,7 @@ from datetime import date
 import pytest
 
 from journeys.catalogue import Catalogue, compile_catalogue
+from journeys.occasions import due_occasions
 from journeys.schedules import (
     DateRule,
     Occasion,
@@ -20,6 +21,7 @@ from journeys.schedules import (
 )
 from journeys.validation import Document as File
 from journeys.validation import definitions_from_documents, validate
+from schemas.customer import Customer
 from schemas.definitions import DateAttribute
 from schemas.events import Json
 from schemas.instants import DAY_MS, HOUR_MS, LATEST, MINUTE_MS, Millis, format_instant, parse_instant
@@ -31,6 +33,7 @@ from tests.journey import (
     Document,
     Journey,
     after,
+    compiled,
     dated,
     is_,
     mail,
@@ -436,3 +439,14 @@ def test_a_workflow_that_could_run_only_once_is_warned_of(on: Document, warned: 
     documents: list[Json] = [workflow(mail(), on=[on]), HELLO]
     warnings = validate([File(file="x.yaml", value=value) for value in documents]).warnings
     assert [warning.path for warning in warnings] == ["triggers[0]"] * warned
+
+
+def test_a_date_whose_day_lies_beyond_the_calendar_never_comes() -> None:
+    rule = DateRule(attribute="d", offset_days=10, at=0, yearly=False)
+    assert next_date(rule, "9999-12-31", START, "UTC") is None
+    assert next_date(rule, "9999-12-20", START, "UTC") is not None
+
+
+def test_nothing_is_due_for_somebody_who_never_came() -> None:
+    catalogue = compiled(workflow(on=[schedule("* * * * *")]))
+    assert list(due_occasions(Customer(customer_id="new"), catalogue, START, START + DAY_MS)) == []

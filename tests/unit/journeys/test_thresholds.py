@@ -2,7 +2,8 @@
 
 import pytest
 
-from journeys.thresholds import confidence, reached
+from journeys.thresholds import NO_SESSION, confidence, reached, session_levels, session_moves
+from schemas.customer import Customer
 from schemas.decisions import Decision
 from schemas.events import Json
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
@@ -212,3 +213,8 @@ def test_how_far_past_it_is_says_the_confidence() -> None:
     one.publish("go", 0)
     one.publish("go", 15 * MINUTE_MS)
     assert [detail["confidence_score"] for detail in details(one)] == [0.75]
+
+
+def test_who_has_no_session_has_none_of_its_numbers() -> None:
+    assert session_levels(Customer(customer_id="ada")) == NO_SESSION
+    assert session_moves(NO_SESSION, NO_SESSION) == []

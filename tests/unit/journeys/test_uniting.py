@@ -5,6 +5,7 @@ import pytest
 from schemas.customer import Customer
 from schemas.instants import DAY_MS, HOUR_MS
 from tests.journey import START, Journey, mail, schedule, trigger, wait, workflow
+from tests.journey import trigger as trigger_
 
 SERIES = workflow(mail("first", "pause"), wait("pause", "second", duration_hours=2), mail("second"))
 MANY = workflow(wait("pause", "late", duration_hours=3), mail("late"), id="many", allow_multiple_executions=True)
@@ -247,3 +248,16 @@ def test_the_crm_tidies_up_whom_it_has_merged_away_and_the_person_goes_on() -> N
     journey.advance(to=DAY_MS)
     assert [send.customer_id for send in journey.sends("second")] == ["ada"]
     assert journey.reasons("merge_refused") == ["already_merged"]
+
+
+def test_what_comes_for_somebody_deleted_since_is_said_once_a_day_and_fires_nothing_else() -> None:
+    small = trigger_("signup", where={"field": "event.total", "operator": "lt", "value": 5})
+    journey = Journey(workflow(on=[small]))
+    journey.publish("signup", total=1)
+    journey.publish("customer_deleted", HOUR_MS)
+    for number in range(2):
+        journey.publish("signup", number, arrives=2 * HOUR_MS, total=9)
+    assert len(journey.decisions("event_dropped")) == 1
+    assert journey.decisions("trigger_refused") == []
+    journey.publish("signup", 3, arrives=2 * HOUR_MS, total=2)
+    assert journey.reasons("trigger_refused") == ["customer_deleted"]
