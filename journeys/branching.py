@@ -95,13 +95,27 @@ def share_of(ends: Sequence[float], place: float) -> int:
     return bisect_right(ends, place)
 
 
+def split_id(workflow_id: str, step_id: str) -> str:
+    """Return the salt of a split in a workflow, under which the customer's way is remembered."""
+    return f"{workflow_id}:{step_id}"
+
+
 def _compile_split(configuration: SplitTest, salt: str) -> Choose:
     ends = shares_end([variant.weight for variant in configuration.variants])
     ways = [
         Branching(result=variant.name, next_step=variant.next_step, detail={"variant": variant.name})
         for variant in configuration.variants
     ]
-    return lambda scene: ways[share_of(ends, bucket(scene.customer.customer_id, salt))]
+    by_name = {way.result: way for way in ways}
+
+    def choose(scene: Scene) -> Branching:
+        # Once gone, a way stands through changes of the weights.
+        known = scene.customer.assignments.get(salt)
+        if known is not None and known in by_name:
+            return by_name[known]
+        return ways[share_of(ends, bucket(scene.customer.customer_id, salt))]
+
+    return choose
 
 
 # Scores and segments ------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from journeys.absences import AwaitedAbsence
 from journeys.acting import Act, compile_action
 from journeys.awaiting import Awaited, compile_awaited
-from journeys.branching import Choose, compile_decision
+from journeys.branching import Choose, compile_decision, split_id
 from journeys.caps import Cap, compile_caps
 from journeys.changes import AwaitedChange, compile_change
 from journeys.channels import spacings
@@ -343,7 +343,7 @@ def compile_catalogue(
         watch=watch,
         unnamed=_plan("", [], clauses, weight_of, watch),
         judges=any(workflow.judges for workflow in workflows.values()) or any(one.judges for one in earlier),
-        flips=any(workflow.flips for workflow in workflows.values()) or any(one.flips for one in earlier),
+        flips=any(one.flips for one in (*workflows.values(), *overrides.values(), *earlier)),
         schedules=tuple((trigger, trigger.condition) for trigger in triggers if isinstance(trigger.condition, Cron)),
         dates=_dates(triggers),
         since={trigger.memory: trigger.since for trigger in triggers},
@@ -592,10 +592,10 @@ def _compile_step(
                 return replace(plain, awaited=compile_awaited(wait, clauses))
             return replace(plain, wait=compile_wait(wait))
         case DecisionStep(configuration=choice):
-            choose = compile_decision(choice, f"{_id_of(workflow)}:{step.id}", clauses)
+            choose = compile_decision(choice, split_id(_id_of(workflow), step.id), clauses)
             return replace(plain, choose=choose, hindsight=compile_hindsight(choice, definitions, clauses))
         case ExperimentStep(configuration=experiment):
-            return replace(plain, split=split_of_step(experiment, f"{_id_of(workflow)}:{step.id}"))
+            return replace(plain, split=split_of_step(experiment, split_id(_id_of(workflow), step.id)))
         case ActionStep(configuration=action):
             return _compile_action(plain, action)
         case _:

@@ -544,6 +544,9 @@ def _start_or_refuse(
     """Start an execution for a firing, or record why none starts; `event` is the one it is because of, if any."""
     split = trigger.split
     entering = trigger if split is None else trigger.ways[assigned(turn.customer, split)]
+    if not entering.workflow.definition.enabled:
+        # A variation that is switched off, like any workflow that is.
+        return
     key = execution_key(turn, entering, event)
     refused = refusal(turn, entering, Firing(event=event, caused_at=caused_at, encoded=encoded, key=key))
     if refused is None:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from journeys.acting import NOTHING_DONE
 from journeys.awaiting import Awaited, is_ended_by, is_met, next_look, times_out_at
 from journeys.best_hours import DEFAULT_BEST_HOURS
-from journeys.branching import Branching
+from journeys.branching import Branching, split_id
 from journeys.caps import Full
 from journeys.catalogue import CompiledStep, CompiledSuppression, CompiledTrigger, CompiledWorkflow
 from journeys.channels import channel_order
@@ -112,7 +112,7 @@ def start(turn: Turn, trigger: CompiledTrigger, trigger_event: bytes, key: str |
     turn.record("execution_started", execution=execution, trigger_id=trigger.trigger_id, detail=detail)
     if trigger.split is not None:
         name = assigned(customer, trigger.split)
-        assign(customer, trigger.split, name)
+        assign(customer, trigger.split.experiment_id, name)
         execution.variants[trigger.split.experiment_id] = name
         if trigger.exposes:
             _expose(turn, execution, trigger.split.experiment_id)
@@ -211,7 +211,7 @@ def _take_part(turn: Turn, place: Place, experiment: ExperimentConfiguration) ->
     execution, step, split = place.execution, place.step, place.step.split
     assert split is not None  # noqa: S101 -- an experiment step is compiled with its split
     name = assigned(turn.customer, split)
-    assign(turn.customer, split, name)
+    assign(turn.customer, split.experiment_id, name)
     execution.variants[step.id] = name
     _expose(turn, execution, split.experiment_id, step.id)
     way = next(variant.next_step for variant in experiment.variants if variant.name == name)
@@ -235,6 +235,7 @@ def _choose(turn: Turn, place: Place, *, is_split: bool) -> tuple[str, ...]:
     chosen = choose(turn.scene)
     if is_split:
         place.execution.variants[place.step.id] = chosen.result
+        assign(turn.customer, split_id(place.workflow.id, place.step.id), chosen.result)
     if place.step.hindsight is not None:
         pass_decision(turn.customer, place.execution, place.visit, place.step.hindsight, chosen.next_step, turn.now)
     following = () if chosen.next_step is None else (chosen.next_step,)

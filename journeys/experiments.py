@@ -65,12 +65,12 @@ def assigned(customer: Customer, split: Split) -> str:
     return split.names[share_of(split.ends, bucket(customer.customer_id, split.experiment_id))]
 
 
-def assign(customer: Customer, split: Split, name: str) -> None:
-    """Make the assignment stand; of too many, the oldest is forgotten."""
+def assign(customer: Customer, experiment_id: str, name: str) -> None:
+    """Make the assignment stand, of an experiment or a split test; of too many, the oldest is forgotten."""
     assignments = customer.assignments
-    if assignments.get(split.experiment_id) == name:
+    if assignments.get(experiment_id) == name:
         return
-    assignments[split.experiment_id] = name
+    assignments[experiment_id] = name
     while len(assignments) > MAX_ASSIGNMENTS:
         oldest = next(iter(assignments))
         del assignments[oldest]

@@ -116,7 +116,7 @@ def next_flip(customer: Customer, catalogue: Catalogue) -> Millis | None:
     scene = Scene(customer=customer, now=customer.now, half_life_ms=catalogue.half_life_ms)
     found: list[Millis] = []
     for execution in customer.executions:
-        workflow = catalogue.workflow(execution.workflow_id, execution.version)
+        workflow = catalogue.workflow(execution.workflow_id, execution.version, execution.override)
         flip = None if workflow is None else soonest(_flips(workflow, execution))
         if workflow is None or flip is None:
             continue

@@ -61,10 +61,10 @@ def _keeps_out(turn: Turn, trigger: CompiledTrigger, firing: Firing) -> Refused 
     catalogue, caused_at, workflow = turn.catalogue, firing.caused_at, trigger.workflow
     if caused_at is not None and (belated := _comes_too_late(turn, trigger, caused_at)) is not None:
         return belated
-    if trigger.reserved_by is not None:
-        return "experiment", {"experiment_id": trigger.reserved_by}
     if workflow.exits.tests and (position := _exits_at_once(turn, trigger, firing)) is not None:
         return "exit_condition", {"exit_condition": position}
+    if trigger.reserved_by is not None:
+        return "experiment", {"experiment_id": trigger.reserved_by}
     global_percent, category = catalogue.settings.global_holdout_percent, workflow.definition.settings.category
     if workflow.holdout or global_percent:
         held = held_out(turn.customer.customer_id, workflow.id, category, workflow.holdout, global_percent)

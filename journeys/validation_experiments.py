@@ -6,15 +6,18 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from journeys.branching import split_id
 from journeys.experiments import CONTROL, is_workflow, template_ids, vary
 from journeys.validation_parts import Known, check_part, unknown
 from journeys.validation_workflows import check_paths
 from schemas.definitions import (
     Condition,
+    DecisionStep,
     Experiment,
-    ExperimentConfiguration,
     ExperimentGoal,
     ExperimentStep,
+    SplitTest,
+    Step,
     Variation,
     Workflow,
 )
@@ -131,13 +134,20 @@ def _check_step_ids(
     by_steps: dict[str, str] = {}
     for workflow_id, workflow in workflows.items():
         for step in workflow.steps:
-            if isinstance(step, ExperimentStep):
-                by_steps.setdefault(_id_of(step.configuration, workflow_id, step.id), f"{workflow_id}/{step.id}")
+            name = _id_of(step, workflow_id)
+            if name is not None:
+                by_steps.setdefault(name, f"{workflow_id}/{step.id}")
     for experiment, spot in experiments:
         if experiment.id in by_steps:
             message = f"{shown(experiment.id)} is the experiment of step {by_steps[experiment.id]} already"
             yield spot.under("id").wrong(message, "an id of its own")
 
 
-def _id_of(configuration: ExperimentConfiguration, workflow_id: str, step_id: str) -> str:
-    return configuration.experiment_id or f"{workflow_id}:{step_id}"
+def _id_of(step: Step, workflow_id: str) -> str | None:
+    """Return under which id a step's customers are remembered; None for one that deals nobody out."""
+    match step:
+        case ExperimentStep(configuration=configuration) if configuration.experiment_id is not None:
+            return configuration.experiment_id
+        case ExperimentStep() | DecisionStep(configuration=SplitTest()):
+            return split_id(workflow_id, step.id)
+    return None

@@ -49,6 +49,11 @@ REACHED: dict[str, dict[str, list[str]]] = {
         "bram": ["lead_guide", "lead_case_study"],
         "cleo": ["lead_guide", "lead_short_tip"],
     },
+    "first-mail-experiment": {
+        "ada": ["first_story", "first_offer"],
+        "dora": ["first_question"],
+        "nora": ["first_question", "first_offer"],
+    },
     "vip": {"ada": ["vip_welcome", "vip_thanks"], "bram": ["vip_welcome", "vip_reminder"]},
     "multi-channel-reminder": {
         "ada": ["payment_email", "payment_push", "payment_sms"],

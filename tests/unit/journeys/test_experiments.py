@@ -5,14 +5,31 @@ from hashlib import md5
 
 import pytest
 
-from journeys.experiments import assign, split_of_step
+from journeys.catalogue import Catalogue
+from journeys.experiments import assign
 from journeys.validation import Document as Raw
 from journeys.validation import validate
 from schemas.customer import MAX_ASSIGNMENTS, Customer
-from schemas.definitions import ExperimentConfiguration, Variant
 from schemas.events import Json
 from schemas.instants import HOUR_MS
-from tests.journey import HELLO, NEEDY, Document, Journey, mail, message, signup, step, trigger, wait, workflow
+from tests.journey import (
+    HELLO,
+    NEEDY,
+    Document,
+    Journey,
+    after,
+    compiled,
+    decision,
+    is_,
+    mail,
+    message,
+    signup,
+    step,
+    trigger,
+    until_condition,
+    wait,
+    workflow,
+)
 
 OTHER: Document = {"kind": "template", "id": "other", "content_template": "<p>Other</p>"}
 
@@ -177,7 +194,102 @@ def test_an_execution_that_never_reaches_what_differs_takes_no_part() -> None:
     assert len(journey.decisions("experiment_assigned")) == 1
 
 
+def test_time_moves_the_wait_that_a_variation_changed() -> None:
+    """What a variation waits for is looked at when time makes it true, as if it were the base's own."""
+    base = workflow(until_condition("p", is_("plan", "exists"), "mail", check_interval_hours=300), mail())
+    silent = is_("last_activity", "not_within_hours", 1)
+    waiting: Document = {"type": "until_condition", "condition": silent, "check_interval_hours": 300}
+    journey = Journey(base, experiment({"id": "b", "steps": {"p": waiting}}))
+    for name in (CONTROLLED, TREATED):
+        journey.publish("signup", customer=name)
+    journey.advance(2 * HOUR_MS)
+    assert [(send.customer_id, send.send_at) for send in journey.sends()] == [(TREATED, after(HOUR_MS + 1))]
+
+
+def test_a_variation_that_is_switched_off_starts_nothing_and_is_not_recorded() -> None:
+    journey = Journey(workflow(), {**workflow(id="b", on=[]), "enabled": False}, experiment("b"))
+    journey.publish("signup", customer=TREATED)
+    journey.publish("signup", customer=CONTROLLED)
+    kinds = {one.kind for one in journey.decisions() if one.customer_id == TREATED}
+    assert not kinds & {"trigger_fired", "trigger_refused", "execution_started"}
+    assert journey.customer(TREATED).assignments == {}
+    assert [one.workflow_id for one in journey.decisions("execution_started")] == ["w"]
+
+
+@pytest.mark.parametrize(("percent", "reason"), [(100, "holdout"), (0, None)])
+def test_who_is_held_out_takes_no_part(percent: int, reason: str | None) -> None:
+    journey = Journey(workflow(), workflow(id="b", on=[]), experiment("b"), global_holdout_percent=percent)
+    journey.publish("signup", customer=TREATED)
+    assert journey.reasons("trigger_refused") == ([] if reason is None else [reason])
+    assert len(journey.decisions("experiment_assigned")) == (reason is None)
+    assert bool(journey.customer(TREATED).assignments) == (reason is None)
+
+
+def test_an_exit_condition_is_told_before_the_experiment() -> None:
+    """SPEC's order of refusals: exit_condition, experiment, holdout."""
+    leaving = workflow(id="b", on=[trigger("go")], exit_conditions=[is_("counts.go", "gte", 1)])
+    journey = Journey(workflow(), leaving, experiment("b"))
+    journey.publish("go", customer=TREATED)
+    assert journey.reasons("trigger_refused") == ["exit_condition"]
+
+
+def test_a_participant_counts_once_over_executions_and_catalogues() -> None:
+    both = workflow(allow_multiple_executions=True), workflow(id="b", on=[], allow_multiple_executions=True)
+    journey = Journey(*both, experiment("b"))
+    journey.publish("signup", customer=TREATED)
+    journey.engine.switch(compiled(*both, number=2))
+    journey.publish("signup", 1, customer=TREATED)
+    journey.engine.switch(compiled(*both, experiment("b", control=0.999), number=3))
+    journey.publish("signup", 2, customer=TREATED)
+    assert [one.workflow_id for one in journey.decisions("execution_started")] == ["b", "w", "b"]
+    assert len(journey.decisions("experiment_assigned")) == 1
+
+
+def test_a_skipped_step_exposes_nobody() -> None:
+    """The first decision that differs: where the step that differs is passed over, none has."""
+    base = workflow(
+        wait("p", "mail", duration_hours=1),
+        mail("mail", "end", when=is_("plan", "exists")),
+        wait("end", duration_hours=1),
+    )
+    journey = Journey(base, OTHER, experiment({"id": "b", "templates": {"hello": "other"}}))
+    journey.publish("signup", customer=TREATED)
+    journey.advance(HOUR_MS)
+    assert journey.path()[-1] == "mail"
+    assert journey.decisions("experiment_assigned") == []
+
+
+def test_a_share_s_start_belongs_to_it_and_its_end_to_the_next() -> None:
+    """On the boundary of the split, and one step of the formula before and behind it."""
+    for place, expected in ((2499, "w"), (2500, "b"), (2501, "b")):
+        name = next(name for name in map(str, range(1_000_000)) if place_of(name, "x") == Fraction(place, 10_000))
+        journey = Journey(workflow(), workflow(id="b", on=[]), experiment("b", control=0.25))
+        journey.publish("signup", customer=name)
+        assert [one.workflow_id for one in journey.decisions("execution_started")] == [expected]
+
+
 # Steps --------------------------------------------------------------------------------------------------------
+
+
+def test_a_split_test_keeps_its_customers_through_changes_of_its_weights() -> None:
+    """The same customer goes always the same way."""
+
+    def splitting(first: int, number: int) -> Catalogue:
+        variants: list[Json] = [
+            {"name": name, "weight": weight, "next_step": name} for name, weight in (("a", first), ("b", 100 - first))
+        ]
+        choice = decision("d", "split_test", variants=variants)
+        return compiled(workflow(choice, mail("a"), mail("b"), allow_multiple_executions=True), number=number)
+
+    journey = Journey()
+    journey.engine.switch(splitting(50, 1))
+    early, late = someone("w:d", 0.3, 0.4), someone("w:d", 0.4, 0.5)
+    journey.publish("signup", customer=early)
+    journey.engine.switch(splitting(10, 2))
+    for name in (early, late):
+        journey.publish("signup", 1, customer=name)
+    assert [(send.customer_id, send.step_id) for send in journey.sends()] == [(early, "a"), (early, "a"), (late, "b")]
+    assert journey.decisions("experiment_assigned") == []
 
 
 def fork(**rest: Json) -> Document:
@@ -270,8 +382,7 @@ def test_what_is_right_is_accepted(document: Document) -> None:
 def test_of_too_many_assignments_the_oldest_goes_and_with_it_that_it_was_exposed() -> None:
     ada = Customer(customer_id="ada")
     for number in range(MAX_ASSIGNMENTS + 2):
-        variants = (Variant(name="a", weight=1, next_step="s"),)
-        assign(ada, split_of_step(ExperimentConfiguration(variants=variants), f"x{number}"), "a")
+        assign(ada, f"x{number}", "a")
         if number == 1:
             ada.exposed.append("x1")
     assert next(iter(ada.assignments)) == "x2"
