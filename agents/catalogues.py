@@ -195,6 +195,20 @@ class Catalogues:
             raise CatalogueMissing(msg)
         return self._compiled[number]
 
+    def following(self, definitions: Definitions, editing: Editing, at: Millis) -> Catalogue:
+        """Compile what would be the next version.
+
+        Raises:
+            RefusedToStart: this program can't work by those before.
+        """
+        versions = read_versions(self._connection, self._prefix)
+        number = versions[-1].stored.number if versions else 0
+        if number:
+            self.load(number)
+        return compile_catalogue(
+            definitions, number + 1, dict(self._compiled), activated_at=at, answers_webhooks=False, editing=editing
+        )
+
     def _compile(self, version: StoredVersion) -> Catalogue:
         stored = version.stored
         if stored.rules_version > RULES_VERSION:
@@ -214,4 +228,5 @@ class Catalogues:
             dict(self._compiled),
             activated_at=version.at,
             answers_webhooks=stored.answers_webhooks,
+            editing=stored.editing,
         )

@@ -14,6 +14,7 @@ from agents.outcomes import Letter, Outcome
 from journeys.catalogue import Catalogue
 from journeys.commands import applied, is_named
 from journeys.decide import DUE, deadline, decide
+from journeys.migrating import is_behind
 from journeys.rescheduling import moves_deadlines
 from schemas.customer import Customer
 from schemas.events import Event
@@ -53,10 +54,27 @@ class Engine:
             yield from self.fire(at)
         self.is_taking_over = True
         self.catalogue = replace(catalogue, activated_at=at, holds=None if before is None else before.holds)
+        if catalogue.editing.mode == "migrate":
+            yield from self._bring_along(at)
         if before is None or before.number == catalogue.number or moves_deadlines(before, self.catalogue):
             self.moved_by = catalogue.number
             yield from self.look_again(self.table.keys())
         self.is_taking_over = False
+
+    def _bring_along(self, at: Millis) -> Iterator[Outcome | None]:
+        """Let executions move to the version in force; the customers who have none aren't kept decoded."""
+        catalogue, table = self._in_force(), self.table
+        for count, key in enumerate(sorted(table.keys()), start=1):
+            known = table.peek(key)
+            if known is not None and is_behind(known, catalogue):
+                customer = table.get(key) or known
+                now = max(at, customer.now)
+                effects = decide(customer, catalogue, catalogue, now)
+                table.touch(key, None if self.waiting.is_held(key) else deadline(customer, catalogue))
+                if effects:
+                    yield Outcome(customer.customer_id, now, effects)
+            if count % LOOKED_AT_ONCE == 0:
+                yield None
 
     def look_again(self, keys: Iterable[bytes]) -> Iterator[None]:
         """Look up anew when customers are due, piece by piece; nobody is kept decoded for it."""
@@ -79,10 +97,10 @@ class Engine:
         for _ in self.look_again(self.table.keys()):
             pass
 
-    def obey(self, command: Command, at: Millis) -> Iterator[Outcome]:
+    def obey(self, command: Command, at: Millis) -> Iterator[Outcome | None]:
         """Fold a command that stands in the log with the timestamp `at`; everybody's due timers go first.
 
-        Doing the same again from any point, as after a crash, goes on where it was.
+        Doing the same again from any point, as after a crash, goes on where it was. None as in `take_over`.
         """
         yield from self.fire(at)
         if command.customer_key is not None:
@@ -92,7 +110,7 @@ class Engine:
         else:
             catalogue = self._in_force()
             self.catalogue = replace(catalogue, holds=applied(catalogue.holds or Holds(), command, at))
-            self.index()
+            yield from self.look_again(self.table.keys())
             yield from self.fire(at)
 
     def _order(self, keys: list[bytes], command: Command, at: Millis) -> Iterator[Outcome]:

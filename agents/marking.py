@@ -5,6 +5,7 @@ overtaken on the way can't write any more. The log's readers wait for an open tr
 was killed after ten seconds.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
@@ -24,7 +25,16 @@ LARGEST_BYTES: Final = 8 * 1024 * 1024
 _PATIENCE_S: Final = 30.0
 _ABORT_S: Final = 5.0
 _GIVEN_UP_AFTER_MS: Final = 10_000
-_FENCED: Final = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}  # noqa: SLF001 -- librdkafka's own codes begin with an underscore
+_SILENT: Final = logging.getLogger("tidings.agents.marking")
+_SILENT.addHandler(logging.NullHandler())
+_SILENT.propagate = False
+# librdkafka's own codes begin with an underscore; a fenced producer is told so once, and is then fatally wrong.
+_FENCED: Final = {
+    KafkaError._FENCED,  # noqa: SLF001
+    KafkaError._FATAL,  # noqa: SLF001
+    KafkaError.PRODUCER_FENCED,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+}
 
 
 class LogWriter:
@@ -33,11 +43,11 @@ class LogWriter:
     def __init__(self, producer: Producer, prefix: str, partitions: int) -> None:
         self._producer = producer
         self._prefix = prefix
-        self._partitions = partitions
+        self.partitions = partitions
 
     def mark_all(self, mark: Mark, at: Millis) -> None:
         """Put a mark into every partition of the customer log."""
-        for partition in range(self._partitions):
+        for partition in range(self.partitions):
             self.mark(mark, at, partition)
 
     def mark(self, mark: Mark, at: Millis, partition: int) -> None:
@@ -69,8 +79,9 @@ def log_writer(connection: Connection, prefix: str) -> Iterator[LogWriter]:
                 "transaction.timeout.ms": _GIVEN_UP_AFTER_MS,
                 "acks": "all",
                 "message.max.bytes": LARGEST_BYTES,
-                "log_level": 2,
-            }
+                "log_level": 0,
+            },
+            logger=_SILENT,
         )
         producer.init_transactions(_PATIENCE_S)
         producer.begin_transaction()

@@ -78,6 +78,7 @@ from schemas.definitions import (
     WaitStep,
     Workflow,
 )
+from schemas.editing import PINNED, Editing
 from schemas.events import Json
 from schemas.instants import DAY_MS, EARLIEST, HOUR_MS, MINUTE_MS, Millis, span
 from schemas.log import Holds
@@ -271,6 +272,10 @@ class Catalogue(Struct, kw_only=True, frozen=True):
     unnamed: Plan = Plan()
     """What an event of a type can do that `plans` doesn't name."""
     predecessors: Mapping[int, "Catalogue"] = {}
+    editing: Editing = Editing()
+    """How executions under way are treated when it comes into force."""
+    draining: Mapping[str, int] = {}
+    """By workflow, the version before which an execution keeps its customer from another one."""
     holds: Holds | None = None
     """What commands hold back; None until there has been one."""
 
@@ -289,6 +294,7 @@ def compile_catalogue(
     *,
     activated_at: Millis = EARLIEST,
     answers_webhooks: bool = True,
+    editing: Editing = PINNED,
 ) -> Catalogue:
     """Compile a valid set of definitions as catalogue `number`.
 
@@ -298,6 +304,7 @@ def compile_catalogue(
         predecessors: the versions before it, by number.
         activated_at: the timestamp of its marks; without one, it has always been in force.
         answers_webhooks: False where somebody makes the calls, or the answers are in the log.
+        editing: what was asked for when it was applied.
     """
     clauses = Clauses()
     workflows = {
@@ -348,7 +355,24 @@ def compile_catalogue(
         dates=_dates(triggers),
         since={trigger.memory: trigger.since for trigger in triggers},
         predecessors=predecessors or {},
+        editing=editing,
+        draining=_draining(workflows, number, before, editing),
     )
+
+
+def _draining(
+    workflows: Mapping[str, CompiledWorkflow], number: int, before: Catalogue | None, editing: Editing
+) -> dict[str, int]:
+    """Return what drains from now on, besides what has drained so far."""
+    if before is None:
+        return {}
+    draining = {workflow_id: version for workflow_id, version in before.draining.items() if workflow_id in workflows}
+    if editing.mode == "drain":
+        for workflow_id, workflow in workflows.items():
+            known = before.workflows.get(workflow_id)
+            if known is not None and known.definition != workflow.definition:
+                draining[workflow_id] = number
+    return draining
 
 
 def _compile_experiments(

@@ -32,6 +32,7 @@ from journeys.forgetting import FORGOTTEN, forget_due, forget_visitor
 from journeys.frequency import count_raises, forget
 from journeys.judging import attribute, concerns, judge, judge_in_time, may_hold, next_flip
 from journeys.keeping import keep_after_event, keep_due, keep_in_time, keep_under_new_catalogue, note_crm_changes
+from journeys.migrating import migrate
 from journeys.occasions import LocalTime, due_occasions, next_occasion
 from journeys.reads import SEGMENTS
 from journeys.reopening import compare, is_late_for, reopen
@@ -79,13 +80,15 @@ _NO_RISES: Final[Mapping[str, Rise]] = {}
 _NO_CHANGES: Final[Mapping[str, Awaited]] = {}
 
 
-def decide(customer: Customer, entry: Event | Due | Command, catalogue: Catalogue, now: Millis) -> list[Effect]:
+def decide(
+    customer: Customer, entry: Event | Due | Command | Catalogue, catalogue: Catalogue, now: Millis
+) -> list[Effect]:
     """Fold one input into the customer and return what was decided, in order.
 
     Args:
         customer: the state; changed in place.
         entry: an event of this customer (its `occurred_at` may be clamped in place), `DUE`, or a command that
-            concerns her executions.
+            concerns her executions; the catalogue itself lets her executions move to it.
         catalogue: the catalogue in force.
         now: the decision time, never before the customer's previous one.
     """
@@ -93,6 +96,8 @@ def decide(customer: Customer, entry: Event | Due | Command, catalogue: Catalogu
         return _decide_event(customer, entry, catalogue, now)
     if isinstance(entry, Command):
         return _decide_command(customer, entry, catalogue, now)
+    if isinstance(entry, Catalogue):
+        return _decide_migration(customer, entry, now)
     due_at = deadline(customer, catalogue)
     if due_at is None or due_at > now:
         return []
@@ -609,6 +614,16 @@ def _decide_command(customer: Customer, command: Command, catalogue: Catalogue, 
     if turn.is_release:
         # What a wait is for may have come to hold while it was held.
         _resume_due(turn, now, has_changed=True)
+    return turn.effects if turn.emitted is None else _apply_emitted(turn)
+
+
+def _decide_migration(customer: Customer, catalogue: Catalogue, now: Millis) -> list[Effect]:
+    """Move the executions to the version in force; what is due under it by now goes in order."""
+    customer.now = now
+    scene = Scene(customer=customer, now=now, half_life_ms=catalogue.half_life_ms)
+    turn = Turn(customer=customer, catalogue=catalogue, now=now, cause=f"catalogue:{catalogue.number}", scene=scene)
+    migrate(turn)
+    _resume_due(turn, now, has_changed=True)
     return turn.effects if turn.emitted is None else _apply_emitted(turn)
 
 

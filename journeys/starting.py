@@ -87,6 +87,10 @@ def _was_here(turn: Turn, trigger: CompiledTrigger, firing: Firing) -> Refused |
         return "already_active", {"started_by": "the same event"}
     if (started := _started_by_this(turn, trigger, firing.key)) is not None:
         return "already_active", {"execution_id": started, "started_by": "the same event"}
+    drains_before = turn.catalogue.draining.get(workflow.id, 0)
+    for execution in customer.executions if drains_before else ():
+        if execution.workflow_id == workflow.id and execution.version < drains_before:
+            return "already_active", {"execution_id": execution.execution_id, "drains": execution.version}
     if settings.allow_multiple_executions:
         return None
     for execution in customer.executions:

@@ -23,6 +23,7 @@ Kind = Literal[
     "prediction",
     "execution_paused",
     "execution_resumed",
+    "execution_migrated",
     "execution_ended",
     "conversion",
     "late_reopened",

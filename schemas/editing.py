@@ -1,6 +1,6 @@
 """How a new version of the catalogue treats the executions that are under way."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -18,3 +18,6 @@ class Editing(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """For `migrate`, `workflow/step` as it was, and the id of the step that now stands for it."""
     gone: Gone = "exit"
     """For `migrate`, what becomes of an execution whose step is gone: it ends, or stays where it is, paused."""
+
+
+PINNED: Final = Editing()

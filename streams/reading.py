@@ -16,7 +16,11 @@ _SILENT_POLLS: Final = 300
 
 
 def read_to_end(
-    connection: Connection, topics: Sequence[str], progress: Callable[[int, int], object] = lambda _read, _all: None
+    connection: Connection,
+    topics: Sequence[str],
+    progress: Callable[[int, int], object] = lambda _read, _all: None,
+    *,
+    last: int | None = None,
 ) -> Iterator[Message]:
     """Yield every committed record that is in the topics now, each partition in its order.
 
@@ -24,6 +28,7 @@ def read_to_end(
         connection: where Kafka is.
         topics: they must exist.
         progress: is called with how many offsets were read, of how many; markers of transactions count as well.
+        last: begin so many offsets before the end of each partition; None: at its beginning.
 
     Raises:
         TidingsError: Kafka doesn't answer, or refuses.
@@ -42,7 +47,8 @@ def read_to_end(
         }
     )
     try:
-        consumer.assign([TopicPartition(topic, partition, 0) for topic, partition in unfinished])
+        starts = {place: 0 if last is None else max(0, ends[place] - last) for place in unfinished}
+        consumer.assign([TopicPartition(*place, starts[place]) for place in unfinished])
         while unfinished:
             messages = consumer.consume(POLL_MESSAGES, POLL_S)
             silent = 0 if messages else silent + 1

@@ -219,6 +219,16 @@ def committed_offsets(connection: Connection, group: str, topic: str) -> dict[in
     raise KafkaException(KafkaError(KafkaError.COORDINATOR_NOT_AVAILABLE, f"group {group} has no coordinator"))
 
 
+def members(connection: Connection, group: str) -> int:
+    """Return how many processes are in a group; 0 for one that was never formed.
+
+    Raises:
+        confluent_kafka.KafkaException: the group's coordinator can't be reached.
+    """
+    [described] = admin_client(connection).describe_consumer_groups([group], request_timeout=ANSWER_S).values()
+    return len(described.result().members)
+
+
 @lru_cache(maxsize=8)
 def _member(connection: Connection, group: str) -> Consumer:
     """Return a consumer that only asks for the group's offsets; without a subscription it never joins.

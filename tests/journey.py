@@ -300,7 +300,7 @@ class Journey:
             workflow_id=scope.get("workflow_id"),
             channel=msgspec.convert(scope.get("channel"), Channel | None),
         )
-        new = [effect for outcome in self.engine.obey(order, START + at) for effect in outcome.effects]
+        new = [effect for outcome in self.engine.obey(order, START + at) if outcome for effect in outcome.effects]
         self.clock = max(self.clock, START + at)
         self.effects += new
         return new

@@ -9,15 +9,17 @@ import typer
 from confluent_kafka import KafkaException
 
 from schemas.errors import TidingsError
-from tidings.commands import kafka
-from tidings.commands.catalogue import apply, diff
+from tidings.commands import kafka, operating
+from tidings.commands.catalogue import apply, diff, impact
 from tidings.commands.check import check
 from tidings.commands.demo import demo
+from tidings.commands.operating import pause, resume
 from tidings.commands.preview import preview_command
 from tidings.commands.processes import ingest, worker
 from tidings.commands.run import run_command
 from tidings.commands.schema import schema
 from tidings.commands.simulate import simulate_command
+from tidings.commands.status import status
 from tidings.commands.validate import validate
 
 _SIGNALLED: Final = 128
@@ -37,8 +39,13 @@ app.command("run")(run_command)
 app.command("demo")(demo)
 app.command("apply")(apply)
 app.command("diff")(diff)
+app.command("impact")(impact)
+app.command("status")(status)
+app.command("pause")(pause)
+app.command("resume")(resume)
 app.command("worker")(worker)
 app.command("ingest")(ingest)
+app.add_typer(operating.app, name="executions")
 app.add_typer(kafka.app, name="kafka")
 
 

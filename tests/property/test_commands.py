@@ -47,11 +47,11 @@ def fold(one: Engine, history: list[Line], pauses: Pauses) -> list[Outcome]:
     for arrival in arrivals(history):
         while waiting and waiting[0][0] <= arrival.at:
             at, command = waiting.pop(0)
-            out += one.obey(command, at)
+            out += [outcome for outcome in one.obey(command, at) if outcome is not None]
         out += one.fire(arrival.at)
         out += one.take(arrival.key, arrival.event, arrival.at)
     for at, command in waiting:
-        out += one.obey(command, at)
+        out += [outcome for outcome in one.obey(command, at) if outcome is not None]
     return [*out, *one.fire(UNTIL)]
 
 

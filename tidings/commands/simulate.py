@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from journeys.catalogue import Catalogue, compile_catalogue
+from schemas.editing import Editing
 from schemas.errors import TidingsError
 from schemas.instants import DAY_MS, parse_instant
+from tidings.commands.catalogue import ModeOption
 from tidings.commands.options import (
     DefinitionsOption,
     EventsOption,
@@ -38,6 +40,7 @@ def simulate_command(
     output: OutputOption = None,
     max_jump: MaxJumpOption = DEFAULT_MAX_JUMP_DAYS,
     definitions_at: LaterOption = None,
+    mode: ModeOption = "pin",
 ) -> None:
     """Show what a file of events leads to, at once and without Kafka.
 
@@ -46,7 +49,7 @@ def simulate_command(
     folder = load_valid_folder(definitions)
     answers_webhooks = not holds_answers(events)
     catalogue = compile_catalogue(folder.definitions, number=1, answers_webhooks=answers_webhooks)
-    versions = read_versions(definitions_at or [], catalogue)
+    versions = read_versions(definitions_at or [], catalogue, Editing(mode=mode))
     end = read_until(until)
     with record_file(output, events) as file:
         lines = read_lines(events, max_jump * DAY_MS)
@@ -54,7 +57,7 @@ def simulate_command(
     typer.echo(tally.in_words(), err=True)
 
 
-def read_versions(texts: list[str], first: Catalogue) -> list[NextVersion]:
+def read_versions(texts: list[str], first: Catalogue, editing: Editing) -> list[NextVersion]:
     """Read the versions of `--definitions-at`, and compile them in the order of their times.
 
     Raises:
@@ -65,7 +68,7 @@ def read_versions(texts: list[str], first: Catalogue) -> list[NextVersion]:
     for number, (at, folder) in enumerate(folders, start=first.number + 1):
         definitions = load_valid_folder(folder).definitions
         known[number] = compile_catalogue(
-            definitions, number, dict(known), activated_at=at, answers_webhooks=first.answers_webhooks
+            definitions, number, dict(known), activated_at=at, answers_webhooks=first.answers_webhooks, editing=editing
         )
         versions.append(NextVersion(catalogue=known[number], at=at))
     return versions

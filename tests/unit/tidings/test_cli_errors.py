@@ -199,3 +199,54 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
 
 def _line(event: Mapping[str, object], **changed: object) -> bytes:
     return msgspec.json.encode({**event, **changed})
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--definitions-at", "soon"), "--definitions-at soon: a time and a folder are wanted"),
+        (("--definitions-at", "2026-03-01T00:00:00Z="), "a time and a folder are wanted"),
+        (("--definitions-at", f"yesterday={WELCOME}"), "isn't an RFC 3339 time"),
+        (("--definitions-at", "2026-03-01T00:00:00Z=/nowhere"), "/nowhere"),
+    ],
+)
+def test_a_later_version_that_simulate_cannot_use_is_said_in_a_sentence(
+    say: Say, words: tuple[str, ...], sentence: str
+) -> None:
+    """A time that is none, a folder that isn't there: exit code 1 and why."""
+    code, _, err = say("simulate", *OF_WELCOME, *words)
+    assert (code, sentence in err) == (1, True), err
+
+
+def test_simulate_changes_the_definitions_on_the_way(say: Say, tmp_path: Path) -> None:
+    """What starts behind the time of the next version is of that version; what started before stays on its own."""
+    for file in WELCOME.glob("*.yaml"):
+        text = file.read_text().replace("duration_hours: 72", "duration_hours: 48")
+        (tmp_path / file.name).write_text(text)
+    code, out, _ = say("simulate", *OF_WELCOME, "--definitions-at", f"2026-03-05T00:00:00Z={tmp_path}")
+    versions = [msgspec.json.decode(line).get("workflow_version") for line in out.splitlines()]
+    assert code == 0
+    assert {1, 2} <= set(versions)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("pause",), "say what to pause: a WORKFLOW, --channel or --all, one of them"),
+        (("pause", "welcome", "--all"), "one of them"),
+        (("resume",), "say what to resume"),
+        (("executions", "cancel"), "say whose executions to cancel: --customer, --workflow, or both"),
+        (("executions", "pause", "--execution", "x"), "--execution needs its --customer"),
+        (("pause", "--all", "--at", "soon"), "--at: 'soon' isn't an RFC 3339 time"),
+        (("apply", str(WELCOME)), "no Kafka: set KAFKA_BOOTSTRAP_SERVERS, or run `tidings kafka start`"),
+        (("diff", str(WELCOME)), "no Kafka"),
+        (("impact", str(WELCOME)), "no Kafka"),
+        (("status",), "no Kafka"),
+        (("pause", "--all"), "no Kafka"),
+        (("apply", "/nowhere"), "/nowhere"),
+    ],
+)
+def test_what_an_operator_says_wrong_is_said_in_a_sentence(say: Say, words: tuple[str, ...], sentence: str) -> None:
+    """Without a Kafka, or with too little or too much said: exit code 1, and what would be right."""
+    code, _, err = say(*words)
+    assert (code, sentence in err) == (1, True), err
