@@ -16,7 +16,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	[ "$$($$p -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = 3.11 ] && command -v $$p && break; \
 	done || command -v python3)
 
-.PHONY: help demo test check laws bench spoilt coverage setup clean
+.PHONY: help demo test check laws reference bench spoilt coverage setup clean
 
 help:
 	@echo 'make demo    real purchases through Kafka and Faust become messages, with reasons'
@@ -26,6 +26,7 @@ help:
 	@echo 'make bench   speed, as a ratio to reading and decoding alone'
 	@echo 'make spoilt  10,000 spoilt definition files (10 minutes; the fast tests try 300)'
 	@echo 'make coverage  branches of journeys/ and schemas/ that the fast tests take: all, or it fails'
+	@echo 'make reference  docs/definitions.md and its JSON Schema, from the types that read definitions'
 	@echo 'make setup   fetch what is needed into .cache and .venv (the others do it themselves)'
 	@echo 'make clean   stop the local Kafka; delete .venv, .tidings and what tools left (.cache stays)'
 
@@ -46,6 +47,10 @@ SEED ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
 laws: setup
 	@echo 'make laws SEED=$(SEED)'
 	@$(BIN)/pytest tests/property --hypothesis-profile=other-worlds --hypothesis-seed=$(SEED)
+
+reference: setup
+	@$(BIN)/tidings schema >docs/definitions.schema.json
+	@$(BIN)/tidings schema --markdown >docs/definitions.md
 
 bench: setup
 	@$(BIN)/python -m bench

@@ -17,7 +17,7 @@ from journeys.fields import Field, compile_event_field, compile_field
 from journeys.operators import POSITIVE, Compare, compile_equality, compile_operator, constant_mistake
 from journeys.scene import Scene
 from schemas.customer import Customer
-from schemas.definitions import AllOf, AnyOf, Comparison, Condition, Count, Name, Negation, Operator, Positive
+from schemas.definitions import AllOf, AnyOf, Comparison, Condition, Negation, Operator, Performed
 from schemas.events import Json
 from schemas.instants import HOUR_MS, Millis
 from schemas.reading import read
@@ -169,15 +169,6 @@ def _compile_membership(segment_id: str) -> Test:
 
 
 # Performed ----------------------------------------------------------------------------------------------------
-
-
-class Performed(Struct, frozen=True, kw_only=True):
-    """The value of `performed`: at least `min_count` such events, within so many hours."""
-
-    event_type: Name
-    min_count: Count = 1
-    within_hours: Positive | None = None
-    where: Condition | None = None
 
 
 def read_performed(value: Json) -> Performed:

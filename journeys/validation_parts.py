@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from journeys.conditions import Performed, comparison_mistake
+from journeys.conditions import comparison_mistake
 from journeys.emitting import RESERVED_TYPES
 from journeys.fields import compile_field
 from journeys.goals import compile_value_field
@@ -35,6 +35,7 @@ from schemas.definitions import (
     FixedTime,
     GoalEvent,
     MessageConfiguration,
+    Performed,
     QuietHours,
     RemoveFromSegment,
     Schedule,
@@ -135,10 +136,8 @@ def check_part(value: Struct, spot: Spot, known: Known) -> Iterator[Problem]:
 def check_references(value: Struct, spot: Spot, known: Known) -> Iterator[Problem]:
     """Check the names that a part uses; it may be unsound, then fields that are wrong are passed over."""
     yield from _check_next_steps(value, spot, known)
+    yield from _check_expected(value, spot, known)
     match value:
-        case ExpectedSend(template_id=str() as template_id) if template_id not in known.templates:
-            hint = suggestion(template_id, known.templates) or "the id of a template"
-            yield spot.under("template_id").wrong(f"{shown(template_id)} is no known template", hint)
         case ChannelConfiguration(template_id=str() as template_id):
             yield from _check_template_of(template_id, value.channel, spot.under("template_id"), known)
         case MessageConfiguration(templates=dict() as templates):
@@ -153,6 +152,17 @@ def check_references(value: Struct, spot: Spot, known: Known) -> Iterator[Proble
             if isinstance(value, AddToSegment | RemoveFromSegment) and value.segment_id in known.kept:
                 message = f"the members of {shown(value.segment_id)} come by its condition"
                 yield spot.under("segment_id").wrong(message, "a segment without a condition")
+
+
+def _check_expected(value: Struct, spot: Spot, known: Known) -> Iterator[Problem]:
+    """Check the names in what a test expects: one with a typing error would never come."""
+    if not isinstance(value, ExpectedSend | ExpectedDecision):
+        return
+    if isinstance(value.workflow_id, str) and value.workflow_id not in known.workflows:
+        yield unknown("workflow", value.workflow_id, spot.under("workflow_id"), known.workflows)
+    template_id = value.template_id if isinstance(value, ExpectedSend) else None
+    if isinstance(template_id, str) and template_id not in known.templates:
+        yield unknown("template", template_id, spot.under("template_id"), known.templates)
 
 
 def _check_times(value: Struct, spot: Spot) -> Iterator[Problem]:

@@ -5,7 +5,8 @@ from typing import Final
 
 from journeys.quiet_hours import keep_quiet, open_week
 from journeys.timing import TimingProblem, can_hold, compile_timing
-from schemas.definitions import ChannelConfiguration, QuietHours, WorkflowSettings
+from schemas.decisions import Channel
+from schemas.definitions import ChannelConfiguration, MessageConfiguration, QuietHours, WorkflowSettings
 from schemas.problems import Problem, Spot, shown
 from schemas.reading import Node
 
@@ -40,13 +41,15 @@ def check_timings(nodes: Sequence[Node], file: str, quiet: QuietHours | None) ->
     usual = next((node.value.category for node in nodes if isinstance(node.value, WorkflowSettings)), "marketing")
     for node in nodes:
         message = node.value
-        if not isinstance(message, ChannelConfiguration) or (message.category or usual) == "transactional":
+        if not isinstance(message, ChannelConfiguration | MessageConfiguration):
+            continue
+        if (message.category or usual) == "transactional":
             continue
         try:
             timing = compile_timing(message.timing)
         except TimingProblem:
             continue
-        if not can_hold(keep_quiet(timing, quiet, message.channel)):
+        if not any(can_hold(keep_quiet(timing, quiet, channel)) for channel in _channels(message)):
             yield (
                 Spot(file, node.path)
                 .under("timing")
@@ -55,6 +58,10 @@ def check_timings(nodes: Sequence[Node], file: str, quiet: QuietHours | None) ->
                     "a time outside of them, or category: transactional",
                 )
             )
+
+
+def _channels(message: ChannelConfiguration | MessageConfiguration) -> tuple[Channel, ...]:
+    return (message.channel,) if isinstance(message, ChannelConfiguration) else tuple(message.templates)
 
 
 def _are_sound(quiet: QuietHours) -> bool:

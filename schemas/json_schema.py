@@ -1,4 +1,4 @@
-"""The JSON Schema of definition files, and their reference, from the types that read them.
+"""The JSON Schema of definition files, from the types that read them.
 
 Theory: `schemas.reading` walks a value along a type; here the same types are walked alone. Names, ranges, defaults
 and tags come from the types, descriptions from their docstrings, so an editor completes and refuses what the program
@@ -21,11 +21,11 @@ from msgspec.structs import fields
 
 from schemas.definitions import AnyDefinition, Condition, EventCondition, SequenceItem, Variation
 from schemas.events import Json
-from schemas.reading import DEFAULT_TAGS, LONGEST, describe, forms_of
-
-Schema = dict[str, Json]
+from schemas.reading import DEFAULT_TAGS, LONGEST, forms_of
+from schemas.restrictions import FIELDS, FORMS, MENTIONED, STRUCTS, Schema
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_ONE_LINE: Final = r"^[^\x00-\x1f\x7f]*$"
 _PLAIN: Final[Mapping[object, Schema]] = {
     str: {"type": "string"},
     bool: {"type": "boolean"},
@@ -81,6 +81,8 @@ def _limits(metas: tuple[object, ...]) -> Schema:
     for meta in metas:
         if isinstance(meta, Meta):
             limits |= {word: getattr(meta, name) for name, word in _LIMITS.items() if getattr(meta, name) is not None}
+    if "maxLength" in limits:
+        limits["pattern"] = _ONE_LINE
     return limits
 
 
@@ -118,9 +120,9 @@ def _struct(form: type[Struct], found: dict[str, Schema]) -> Schema:
         properties[tag_field] = {"const": tag}
         required += [] if DEFAULT_TAGS.get(tag_field) == tag else [tag_field]
     for entry in entries(form):
-        properties[entry.key] = _property(entry, found)
+        properties[entry.key] = _property(form, entry, found)
         required += [entry.key] if entry.required else []
-    return {
+    schema: Schema = {
         "type": "object",
         "description": inspect.cleandoc(form.__doc__ or ""),
         "properties": properties,
@@ -128,10 +130,13 @@ def _struct(form: type[Struct], found: dict[str, Schema]) -> Schema:
         # Any other key of an event condition is an equality with the event's property of that name.
         "additionalProperties": form is EventCondition,
     }
+    for mentioned in MENTIONED.get(form, ()):
+        _reference(mentioned, found)
+    return schema | ({"allOf": STRUCTS[form]} if form in STRUCTS else {})
 
 
-def _property(entry: "Entry", found: dict[str, Schema]) -> Schema:
-    schema = _schema(entry.form, found)
+def _property(form: type[Struct], entry: "Entry", found: dict[str, Schema]) -> Schema:
+    schema = _schema(entry.form, found) | FIELDS.get((form, entry.key), {})
     for unit, longest in LONGEST.items():
         if entry.key.endswith(unit) and schema.get("type") == "number":
             schema["maximum"] = longest
@@ -162,7 +167,7 @@ def entries(form: type[Struct]) -> Iterator[Entry]:
     for key, field in forms_of(form).items():
         yield Entry(
             key=key,
-            form=field.form,
+            form=FORMS.get((form, key), field.form),
             required=field.required,
             default=_default(defaults[field.name]),
             description=descriptions.get(field.name, ""),
@@ -203,68 +208,18 @@ def _documented(struct: ast.ClassDef) -> Iterator[tuple[str, str]]:
             yield field.target.id, inspect.cleandoc(str(text.value))
 
 
-# The reference ------------------------------------------------------------------------------------------------
-
-
-def reference() -> str:
-    """Return the reference of all definition files as Markdown."""
-    parts = ["# Definitions\n", _INTRODUCTION]
-    for form in structs():
-        parts.append(f"## {title(form)}\n\n{inspect.cleandoc(form.__doc__ or '')}\n")
-        rows = [_row(entry) for entry in entries(form)]
-        if rows:
-            parts.append("| key | what it takes | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n")
-    return "\n".join(parts)
-
-
-_INTRODUCTION: Final = """Every key of every definition file, made from the types that read them (`make reference`).
-YAML or JSON, one or more documents a file; `kind` says which, `workflow` when absent. `tidings validate DIR` says what
-is wrong with a folder, and [definitions.schema.json](definitions.schema.json) lets an editor complete and check it.
-"""
-
-
-def title(form: type[Struct]) -> str:
-    """Name a struct as a reader of documents knows it: by its tag, else in words."""
-    tag_field, tag = form.__struct_config__.tag_field, form.__struct_config__.tag
-    words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in form.__name__).strip()
-    return words if tag_field is None else f"{words} (`{tag_field}: {tag}`)"
-
-
-def _row(entry: Entry) -> str:
-    default = "required" if entry.required else _as_code(entry.default)
-    return f"| `{entry.key}` | {_kinds(entry.form)} | {default} | {' '.join(entry.description.split())} |"
-
-
-def _as_code(default: Json) -> str:
-    return "" if default is None else f"`{msgspec.json.encode(default).decode()}`"
-
-
-def _kinds(form: object) -> str:
-    structs = [struct for struct in _structs_in(form) if struct not in get_args(Condition)]
-    if not structs:
-        return describe(form).replace("|", "\\|")
-    links = " or ".join(f"[{title(struct)}](#{_anchor(title(struct))})" for struct in structs)
-    if len(structs) < len(_structs_in(form)):
-        links = f"a condition, or {links}"
-    return f"a list of {links}" if get_origin(form) is tuple else links
-
-
-def _anchor(heading: str) -> str:
-    kept = "".join(letter for letter in heading.lower() if letter.isalnum() or letter in " -_")
-    return kept.replace(" ", "-")
-
-
 def structs() -> list[type[Struct]]:
     """List the structs that documents are made of, kinds first, each once, before what it holds."""
     found: list[type[Struct]] = list(get_args(AnyDefinition))
     for form in found:
         for entry in entries(form):
-            found += [struct for struct in _structs_in(entry.form) if struct not in found]
+            found += [struct for struct in structs_in(entry.form) if struct not in found]
+        found += [struct for struct in MENTIONED.get(form, ()) if struct not in found]
     return found
 
 
-def _structs_in(form: object) -> list[type[Struct]]:
+def structs_in(form: object) -> list[type[Struct]]:
+    """List the structs that a type names."""
     if isinstance(form, type) and issubclass(form, Struct):
         return [form]
-    arguments = get_args(form)
-    return [struct for argument in arguments for struct in _structs_in(argument)]
+    return [struct for argument in get_args(form) for struct in structs_in(argument)]

@@ -63,7 +63,7 @@ class LoadResult(Struct, frozen=True, kw_only=True):
 
 
 def load_folder(path: Path) -> LoadResult:
-    """Read every definition below a folder; hidden files and folders, and links to folders, are left out.
+    """Read every definition below a folder; hidden ones, `*.schema.json`, and links to folders are left out.
 
     Returns:
         Definitions, or all problems of all files; nothing is raised for what a folder may hold.
@@ -113,12 +113,17 @@ def _files(folder: Path, problems: list[Problem]) -> list[str]:
     found: list[str] = []
     for parent, folders, names in os.walk(folder, onerror=report):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        chosen = [name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
+        chosen = [name for name in names if _is_definition(name.lower())]
         found += [(Path(parent) / name).relative_to(folder).as_posix() for name in chosen]
     if len(found) > MAX_FILES:
         problems.append(_problem("", "", f"{folder} holds {len(found)} files", f"at most {MAX_FILES}"))
         return []
     return sorted(found)
+
+
+def _is_definition(name: str) -> bool:
+    # The schema that an editor checks these files with may lie among them.
+    return name.endswith(SUFFIXES) and not name.startswith(".") and not name.endswith(".schema.json")
 
 
 def _read_file(path: Path, file: str, problems: list[Problem]) -> list[Document]:

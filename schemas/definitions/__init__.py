@@ -41,7 +41,7 @@ from schemas.definitions.catalogue import (
     StageRule,
     Suppression,
 )
-from schemas.definitions.conditions import AllOf, AnyOf, Comparison, Condition, Negation, Operator
+from schemas.definitions.conditions import AllOf, AnyOf, Comparison, Condition, Negation, Operator, Performed
 from schemas.definitions.experiments import (
     Confidence,
     Experiment,
@@ -156,6 +156,7 @@ __all__ = [
     "OnOverdue",
     "Operator",
     "Percent",
+    "Performed",
     "Positive",
     "PushConfiguration",
     "PushStep",

@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from schemas.definitions.words import Name
+from schemas.definitions.words import Count, Name, Positive
 from schemas.events import Json
 
 Operator = Literal[
@@ -69,3 +69,16 @@ class Negation(Struct, frozen=True, kw_only=True):
 
 
 Condition = Comparison | AllOf | AnyOf | Negation
+
+
+class Performed(Struct, frozen=True, kw_only=True):
+    """The value of `performed`: at least `min_count` such events, within so many hours."""
+
+    event_type: Name
+    """The type of the events that are counted, the present one included."""
+    min_count: Count = 1
+    """How many there have to be."""
+    within_hours: Positive | None = None
+    """How many hours back they are counted; by default all that ever were."""
+    where: Condition | None = None
+    """What has to hold of each; it compares fields of the event (`event.…`) with constants."""

@@ -5,7 +5,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from schemas.json_schema import definitions_schema, reference
+from schemas.json_schema import definitions_schema
+from schemas.reference import reference
 
 
 def schema(

@@ -118,6 +118,7 @@ def test_hidden_files_and_other_files_are_left_out(write: Write) -> None:
     write(".git/config.yaml", "[")
     write("README.md", "[")
     write("events.ndjson", "[")
+    write("definitions.schema.json", "{}")
     assert list(definitions_of(load_folder(write("a.yaml", SEGMENT % "a"))).segments) == ["a"]
 
 
