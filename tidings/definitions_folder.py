@@ -219,6 +219,7 @@ def _yaml_values(text: str, file: str, problems: list[Problem]) -> Iterator[tupl
 def _yaml_parser() -> YAML:
     parser = YAML(typ="safe", pure=True)  # libyaml speaks 1.1, in which 22:00 is a number
     parser.max_depth = MAX_DEPTH + 8
+    parser.composer.warn_double_anchors = False  # YAML 1.2 allows it: an alias means the latest
     return parser
 
 

@@ -176,6 +176,12 @@ def test_yaml_values_become_what_json_can_hold(write: Write, text: str, value: J
     assert json.loads(json.dumps(document)) == document
 
 
+def test_an_alias_means_the_latest_anchor_of_its_name(write: Write) -> None:
+    """YAML 1.2 allows an anchor to be given again, and nothing is said of it."""
+    folder = write("a.yaml", "- &x 1\n- *x\n- &x 2\n- *x\n")
+    assert load_folder(folder).documents == [[1, 1, 2, 2]]
+
+
 def test_anchors_aliases_and_merge_keys_work(write: Write) -> None:
     text = "base: &b {x: 1, y: 2}\nother: &o {x: 5, z: 6}\nuse: {<<: [*b, *o], y: 3}\nagain: *b\n"
     (document,) = load_folder(write("a.yaml", text)).documents
