@@ -20,7 +20,7 @@ from schemas.errors import TidingsError
 from schemas.events import Json
 from schemas.instants import Millis
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 NO_DEADLINE: Final[Millis] = 2**63 - 1
 NEVER: Final[Millis] = -(2**62)
 """The time of somebody for whom nothing was decided yet."""
@@ -47,6 +47,128 @@ MAX_SETTLED: Final = 20
 """Effects behind which decisions are kept for comparison."""
 
 
+# The names of keys as they are stored: a state is many small maps, and full names are a third of it. A code that is
+# in use never gets another meaning.
+_VISIT: Final = {
+    "step_id": "s",
+    "visit": "v",
+    "entered_at": "e",
+    "due_at": "d",
+    "expires_at": "x",
+    "grace_until": "g",
+    "deferred": "w",
+    "channels": "c",
+    "held_on": "h",
+    "parked": "p",
+    "behind": "b",
+}
+_EXECUTION: Final = {
+    "execution_id": "i",
+    "workflow_id": "w",
+    "version": "v",
+    "trigger_id": "t",
+    "started_at": "s",
+    "expires_at": "x",
+    "trigger": "e",
+    "branches": "b",
+    "visits": "n",
+    "history": "h",
+    "last_send_at": "l",
+    "last_event": "f",
+    "variants": "a",
+    "responses": "r",
+    "paused_at": "p",
+    "key": "k",
+    "override": "o",
+    "passed": "d",
+}
+_ENDED: Final = {
+    "execution_id": "i",
+    "started_at": "s",
+    "ended_at": "e",
+    "reason": "r",
+    "last_send_at": "l",
+}
+_SESSION: Final = {
+    "started_at": "s",
+    "last_at": "l",
+    "session_id": "i",
+    "events": "e",
+    "pages": "p",
+}
+_CONTACT: Final = {
+    "consent": "c",
+    "suppressed": "s",
+    "changed_at": "t",
+    "addresses": "a",
+}
+_GRAVE: Final = {
+    "at": "t",
+    "suppressions": "s",
+}
+_BONDS: Final = {
+    "merged_into": "m",
+    "absorbed": "a",
+    "grave": "g",
+}
+_CUSTOMER: Final = {
+    "customer_id": "id",
+    "now": "n",
+    "seen": "se",
+    "email": "em",
+    "phone": "ph",
+    "push_token": "pt",
+    "social_id": "so",
+    "attributes": "a",
+    "attribute_times": "at",
+    "preferences": "pr",
+    "lifecycle_stage": "ls",
+    "stage_at": "la",
+    "segments": "sg",
+    "contacts": "c",
+    "first_seen": "f",
+    "last_activity": "l",
+    "activity_seen_at": "as",
+    "last_engagement": "le",
+    "score": "sc",
+    "score_at": "sa",
+    "total_purchases": "tp",
+    "total_spent": "ts",
+    "counts": "co",
+    "last": "lo",
+    "recent": "r",
+    "session": "s",
+    "executions": "x",
+    "ended": "e",
+    "cooldowns": "cd",
+    "windows": "w",
+    "silences": "si",
+    "refusals": "rf",
+    "clauses": "cl",
+    "forgotten": "fo",
+    "sequences": "sq",
+    "timeline": "tl",
+    "assignments": "ag",
+    "exposed": "ex",
+    "absences": "ab",
+    "first_events": "fe",
+    "second_events": "sn",
+    "verification": "v",
+    "sent": "st",
+    "segment_flips": "sf",
+    "stage_flip": "lf",
+    "is_visitor": "iv",
+    "is_forgotten": "if",
+    "watched_by": "wb",
+    "attributable": "ae",
+    "entries": "en",
+    "dates": "da",
+    "bonds": "b",
+    "hashed_as": "h",
+    "settled": "sd",
+}
+
+
 class Values(Struct, omit_defaults=True, gc=False):
     """What the states are made of: trees of plain values, so the collector of cycles needn't look at them."""
 
@@ -61,7 +183,7 @@ class ChannelResult(Values, array_like=True):
     send_id: str | None = None
 
 
-class Visit(Values, omit_defaults=True, gc=False):
+class Visit(Values, omit_defaults=True, gc=False, rename=_VISIT):
     """One branch of an execution, standing in a step. `due_at` is None while only an event can move it."""
 
     step_id: str
@@ -137,7 +259,7 @@ class Entries(Values, array_like=True, gc=False):
     """By execution and step."""
 
 
-class Execution(Values, omit_defaults=True, gc=False):
+class Execution(Values, omit_defaults=True, gc=False, rename=_EXECUTION):
     """One customer's run through one workflow."""
 
     execution_id: str
@@ -167,7 +289,7 @@ class Execution(Values, omit_defaults=True, gc=False):
     """The decisions since its last effect that late events can change, oldest first."""
 
 
-class Ended(Values, omit_defaults=True, gc=False):
+class Ended(Values, omit_defaults=True, gc=False, rename=_ENDED):
     """What is kept of the last execution of a workflow: enough for re-entry and for `explain`."""
 
     execution_id: str
@@ -189,7 +311,7 @@ class Attributable(Values, array_like=True, gc=False):
     until: Millis
 
 
-class Session(Values, omit_defaults=True, gc=False):
+class Session(Values, omit_defaults=True, gc=False, rename=_SESSION):
     """The latest session, made of behavioral events by `occurred_at`."""
 
     started_at: Millis
@@ -199,7 +321,7 @@ class Session(Values, omit_defaults=True, gc=False):
     pages: int = 0
 
 
-class Contact(Values, omit_defaults=True, gc=False):
+class Contact(Values, omit_defaults=True, gc=False, rename=_CONTACT):
     """Consent and suppression of one channel."""
 
     consent: str = "unknown"
@@ -244,7 +366,7 @@ class Verification(Values, array_like=True):
     undeliverable: bool
 
 
-class Grave(Values, omit_defaults=True, gc=False):
+class Grave(Values, omit_defaults=True, gc=False, rename=_GRAVE):
     """What is left of a customer who was deleted: when, and which addresses must be left alone, as salted hashes."""
 
     at: Millis | None = None
@@ -253,7 +375,7 @@ class Grave(Values, omit_defaults=True, gc=False):
     """Channel, reason, salt, and the hash of the address (empty: whatever it is)."""
 
 
-class Bonds(Values, omit_defaults=True, gc=False):
+class Bonds(Values, omit_defaults=True, gc=False, rename=_BONDS):
     """How a customer is bound to others, and to whom she was; most have none."""
 
     merged_into: str | None = None
@@ -263,7 +385,7 @@ class Bonds(Values, omit_defaults=True, gc=False):
     grave: Grave | None = None
 
 
-class Customer(Values, omit_defaults=True, gc=False):
+class Customer(Values, omit_defaults=True, gc=False, rename=_CUSTOMER):
     """Everything that a decision about this customer may depend on, besides the catalogue and the time."""
 
     customer_id: str

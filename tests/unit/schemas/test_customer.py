@@ -2,7 +2,16 @@
 
 import pytest
 
-from schemas.customer import FORMAT, Customer, Head, UnreadableState, decode_customer, decode_head, encode_customer
+from schemas.customer import (
+    FORMAT,
+    Customer,
+    Head,
+    UnreadableState,
+    Values,
+    decode_customer,
+    decode_head,
+    encode_customer,
+)
 from schemas.definitions import Workflow
 from schemas.problems import closest, shown, suggestion
 
@@ -36,3 +45,12 @@ def test_what_was_probably_meant_is_suggested_and_only_for_words_of_ordinary_len
 def test_a_number_is_shown_up_to_a_size(number: int, text: str) -> None:
     assert shown(number) == text
     assert shown(-number) in (f"-{text}", text)
+
+
+def test_the_stored_names_of_a_states_keys_are_short_and_each_has_one() -> None:
+    maps = [kind for kind in Values.__subclasses__() if not kind.__struct_config__.array_like]
+    assert Customer in maps
+    for kind in maps:
+        stored = kind.__struct_encode_fields__
+        assert len(set(stored)) == len(kind.__struct_fields__)
+        assert max(map(len, stored)) <= 2, f"{kind.__name__} has a key without a code"
