@@ -102,7 +102,10 @@ def _files(folder: Path, problems: list[Problem]) -> list[str]:
     """List the definition files as paths relative to the folder, with slashes, sorted."""
     if not folder.is_dir():
         message = f"{folder} is no folder" if folder.exists() else f"{folder} doesn't exist"
-        problems.append(_problem("", "", message, "a folder with definitions"))
+        hint = (
+            f"a folder with definitions, such as {folder.parent}" if folder.is_file() else "a folder with definitions"
+        )
+        problems.append(_problem("", "", message, hint))
         return []
 
     def report(error: OSError) -> None:
