@@ -16,7 +16,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	[ "$$($$p -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = 3.11 ] && command -v $$p && break; \
 	done || command -v python3)
 
-.PHONY: help demo test check laws reference bench spoilt coverage setup clean
+.PHONY: help demo test check laws reference bench spoilt coverage mutants setup clean
 
 help:
 	@echo 'make demo    real purchases through Kafka and Faust become messages, with reasons'
@@ -27,6 +27,7 @@ help:
 	@echo 'make spoilt  10,000 spoilt definition files (10 minutes; the fast tests try 300)'
 	@echo 'make coverage  branches of journeys/ and schemas/ that the fast tests take: all, or it fails'
 	@echo 'make reference  docs/definitions.md and its JSON Schema, from the types that read definitions'
+	@echo 'make mutants  which mistakes in triggers, conditions, timing and caps the tests would miss (an hour)'
 	@echo 'make setup   fetch what is needed into .cache and .venv (the others do it themselves)'
 	@echo 'make clean   stop the local Kafka; delete .venv, .tidings and what tools left (.cache stays)'
 
@@ -62,6 +63,13 @@ coverage: setup
 	@mkdir -p .coverage
 	@$(BIN)/coverage run -m pytest tests/unit tests/property tests/replay --hypothesis-seed=0
 	@$(BIN)/coverage report
+
+# A Python of its own: mutmut needs another click than the program has. Fetches it when asked for, and only then.
+mutants: setup
+	@$(UV) venv --quiet --allow-existing --python '$(PYTHON)' $(CACHE)/mutmut
+	@$(UV) pip sync --quiet --python $(CACHE)/mutmut/bin/python --require-hashes .ci/mutmut.lock
+	@nice -n 10 $(CACHE)/mutmut/bin/python -m mutmut run --max-children 1
+	@$(CACHE)/mutmut/bin/python -m mutmut results
 
 # The two downloads don't wait for each other.
 setup:
@@ -126,4 +134,4 @@ $(CACHE)/kafka/.archived: $(CACHE)/kafka/.complete .venv/.complete
 
 clean:
 	@[ ! -x $(BIN)/tidings ] || $(BIN)/tidings kafka stop
-	rm -rf .venv .tidings .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	rm -rf .venv .tidings .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage mutants

@@ -14,7 +14,7 @@ from journeys.conditions import (
     mistakes,
     remember,
 )
-from journeys.operators import compile_operator
+from journeys.operators import compile_operator, constant_mistake
 from journeys.scene import Scene
 from schemas.customer import Customer
 from schemas.definitions import AllOf, AnyOf, Comparison, Condition, Negation, Operator
@@ -398,3 +398,40 @@ def test_all_mistakes_are_found_with_their_paths() -> None:
 def test_a_comparison_that_cant_be_compiled_says_why(operator: Operator, constant: Json, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         compile_operator(operator, constant, "x")
+
+
+@pytest.mark.parametrize(
+    ("operator", "constant", "value", "warning"),
+    [
+        ("starts_with", "a", 5, "x starts_with: a number can't be compared with a text"),
+        ("ends_with", "a", 5, "x ends_with: a number can't be compared with a text"),
+        ("matches", "a", 5, "x matches: a number can't be compared with a text"),
+        ("between", [1, 2], "a", "x between: a text can't be compared with a number"),
+        ("between", ["a", "b"], 5, "x between: a number can't be compared with a text"),
+        ("before", "2026-01-01", True, "x before: a boolean can't be compared with an instant"),
+        ("after", "2026-01-01", "never", "x after: a text can't be compared with an instant"),
+        ("within_hours", 5, "never", "x within_hours: a text can't be compared with an instant"),
+    ],
+)
+def test_what_cant_be_compared_is_said_with_its_field_and_operator(
+    operator: Operator, constant: Json, value: Json, warning: str
+) -> None:
+    at = scene(value)
+    assert not holds(compare(operator, constant), at)
+    assert at.warnings == [warning]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "right"),
+    [
+        (1, 1, True), (1, 2, True), (2, 1, False), ("a", "a", True), ("b", "a", False), (1, "a", False), ("a", 1, False),
+        ("2026-01-02", "2026-01-02", True), ("2026-01-02", "2026-01-01", False), (True, True, False), (None, None, False),
+    ],
+)  # fmt: skip
+def test_a_range_has_two_ends_of_one_kind_in_order(low: Json, high: Json, right: bool) -> None:
+    assert (constant_mistake("between", [low, high]) is None) is right
+
+
+def test_lists_are_equal_only_in_all_their_members() -> None:
+    for other, equal in (([1, "a"], True), ([1, "b"], False), ([1], False), ([1, "a", 2], False)):
+        assert holds(compare("eq", [1, "a"]), scene(other)) is equal

@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.instants import DAY_MS, HOUR_MS, Millis
-from tests.journey import Document, Journey, action, after, mail, silence, trigger, until_event, wait, workflow
+from tests.journey import Document, Journey, action, after, is_, mail, silence, trigger, until_event, wait, workflow
 
 
 @pytest.mark.parametrize(("at", "started"), [(HOUR_MS - 1, 1), (HOUR_MS, 2), (HOUR_MS + 1, 2)])
@@ -133,3 +133,38 @@ def test_an_event_that_comes_again_after_its_id_was_forgotten_starts_nothing_aga
         journey.publish("signup", event_id="e1", arrives=late * 26 * HOUR_MS)
     assert journey.started() == 1
     assert journey.reasons("trigger_refused") == ["already_active"]
+
+
+def test_a_refused_re_entry_says_which_execution_stands_in_the_way_and_until_when() -> None:
+    for settings, told in (({}, "ended_at"), ({"re_entry": {"after_hours": 5}}, "until")):
+        journey = Journey(workflow(wait("p", duration_hours=1), **settings))  # type: ignore[arg-type]
+        journey.publish("signup")
+        journey.publish("signup", 2 * HOUR_MS)
+        first = journey.decisions("execution_started")[0]
+        (refused,) = journey.decisions("trigger_refused")
+        detail = refused.detail or {}
+        assert refused.reason == "re_entry"
+        assert detail["last_execution_id"] == first.execution_id
+        assert detail[told] == after(HOUR_MS if told == "ended_at" else 6 * HOUR_MS)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        is_("execution.workflow_id", "eq", "w"),
+        is_("execution.trigger_id", "eq", "0"),
+        is_("execution.execution_key", "eq", "o1"),
+        is_("execution.workflow_version", "eq", 1),
+        is_("execution.expires_at", "eq", after(30 * DAY_MS + 7)),
+        is_("execution.started_at", "eq", after(7)),
+        is_("trigger.order_id", "eq", "o1"),
+        is_("event.order_id", "eq", "o1"),
+    ],
+)
+def test_exit_conditions_see_the_execution_that_would_start(condition: Document) -> None:
+    """What holds at the start refuses it, also where it is about the execution itself."""
+    keyed: Document = {"execution_key": "event.properties.order_id", "exit_conditions": [condition]}
+    journey = Journey(workflow(wait("p", duration_hours=1), on=[trigger("placed")], **keyed))  # type: ignore[arg-type]
+    journey.publish("placed", 7, order_id="o1")
+    assert journey.reasons("trigger_refused") == ["exit_condition"]
+    assert journey.started() == 0
