@@ -6,6 +6,7 @@ reads the mark, never before.
 """
 
 import importlib.metadata
+import logging
 from collections.abc import Callable
 from typing import Final
 
@@ -24,6 +25,8 @@ from schemas.topics import DEFINITIONS
 from streams.connection import Connection
 from streams.hard_stop import RefusedToStart
 from streams.reading import read_to_end
+
+log = logging.getLogger("tidings.agents.catalogues")
 
 _ROOM_BYTES: Final = 1_024
 """What a record needs besides its value."""
@@ -217,6 +220,15 @@ class Catalogues:
                 f" {stored.rules_version}, this program has {RULES_VERSION}): update this worker"
             )
             raise RefusedToStart(msg)
+        tzdata = importlib.metadata.version("tzdata")
+        if stored.tzdata != tzdata:
+            log.warning(
+                "version %d was applied with the time zones of tzdata %s, here they are of %s: local times that"
+                " differ go by the latter",
+                stored.number,
+                stored.tzdata,
+                tzdata,
+            )
         try:
             definitions = self._read_definitions(stored.documents)
         except TidingsError as error:

@@ -1,10 +1,8 @@
 """Definitions change under load: every partition sees the same versions, and each decides as `simulate` does with them."""
 
-import signal
 import subprocess
 import sys
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -15,90 +13,21 @@ from agents.catalogues import Catalogues
 from agents.customers import NO_CATALOGUE
 from journeys.validation import definitions_from_documents
 from schemas.events import Json
-from schemas.instants import DAY_MS, Millis, format_instant
+from schemas.instants import DAY_MS
 from schemas.log import SOURCE, CatalogueMark, FinalMark, decode_event, decode_mark
-from schemas.topics import schemas_topic, topics
-from streams.connection import Connection
-from streams.topics import committed_offsets, end_offsets, ensure_topics
 from tests.kafka import worlds
 from tests.kafka.broker import KafkaUnderTest
-from tests.kafka.foreign_producer import Published, publish, publish_ends
-from tests.kafka.runs import PROGRAM, PUBLIC, Record, committed_messages, environment, read_by_a_stranger, tidings
+from tests.kafka.foreign_producer import publish_ends
+from tests.kafka.operated import PARTITIONS, WITHIN_S, System
+from tests.kafka.runs import PROGRAM, PUBLIC, Record, committed_messages, read_by_a_stranger
 from tests.strategies import Document
-from tidings.clock import monotonic_s, pause
+from tidings.clock import pause
 from tidings.definitions_folder import load_folder
 from tidings.event_file import Line, read_lines
 from tidings.simulation import NextVersion, simulate
 from tidings.supervisor import RestartPolicy, Supervisor
 
-PARTITIONS = 3
 EVENTS = 9_000
-WITHIN_S = 120.0
-
-
-class System:
-    """Worker and ingest in the clock of the log, and the commands of an operator."""
-
-    def __init__(self, kafka: KafkaUnderTest, prefix: str, folder: Path, supervisor: Supervisor) -> None:
-        """Make the topics; one public partition each, so that their order is the publisher's."""
-        self.bootstrap, self.prefix, self.folder = kafka.bootstrap_servers, prefix, folder
-        self.connection = Connection(bootstrap_servers=self.bootstrap)
-        self.supervisor = supervisor
-        self.env: Mapping[str, str] = environment(folder, self.bootstrap, TIDINGS_TOPIC_PREFIX=prefix)
-        ensure_topics(self.connection, (*topics(prefix, PARTITIONS, 1, "log"), schemas_topic()))
-
-    def start(self, command: str) -> None:
-        """Start `tidings worker` or `tidings ingest`."""
-        argv = [str(PROGRAM), command, "--clock", "log", "--folder", str(self.folder / command)]
-        self.supervisor.start(command, argv, environment=self.env)
-
-    def kill(self, name: str) -> None:
-        """Kill a process; it is started again."""
-        self.supervisor._children[name].send(signal.SIGKILL)
-
-    def apply(self, folder: Path, at: Millis, *more: str) -> str:
-        """Apply a folder, and return what was said."""
-        done = tidings("apply", str(folder), "--at", format_instant(at), "--yes", *more, env=self.env)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def publish(self, lines: list[Line]) -> None:
-        """Publish events."""
-        topic = self.prefix + PUBLIC[0]
-        publish(self.bootstrap, [Published(topic=topic, value=line.raw, key=b"x", at=line.clock) for line in lines])
-
-    def logged(self) -> int:
-        """Count the offsets of the customer log."""
-        return sum(end_offsets(self.connection, f"{self.prefix}customer-log").values())
-
-    def wait_for_log(self, offsets: int) -> None:
-        """Wait until the log has so many offsets."""
-        self._wait(lambda: self.logged() >= offsets, f"{offsets} offsets in the log")
-
-    def wait_for_worker(self) -> None:
-        """Wait until everything in the log is decided."""
-        log = f"{self.prefix}customer-log"
-        self._wait(
-            lambda: (
-                committed_offsets(self.connection, f"{self.prefix}worker", log) == end_offsets(self.connection, log)
-            ),
-            "the worker at the log's end",
-        )
-
-    def _wait(self, seen: object, what: str) -> None:
-        assert callable(seen)
-        deadline = monotonic_s() + WITHIN_S
-        while not seen():
-            self.supervisor.poll()
-            assert monotonic_s() < deadline, f"not within {WITHIN_S} s: {what}"
-            pause(0.02)
-
-    def log(self) -> dict[int, list[Message]]:
-        """Return the customer log, by partition."""
-        found: dict[int, list[Message]] = defaultdict(list)
-        for message in committed_messages(self.connection, f"{self.prefix}customer-log"):
-            found[message.partition() or 0].append(message)
-        return {partition: sorted(found[partition], key=lambda one: one.offset() or 0) for partition in sorted(found)}
 
 
 @pytest.fixture
@@ -133,7 +62,7 @@ def test_versions_applied_under_load_with_kills_decide_as_simulate_does_with_the
     system.kill("worker")
     publish_ends(system.bootstrap, {system.prefix + PUBLIC[0]: 1}, lines[-1].clock + DAY_MS)
     system.wait_for_log(EVENTS + PARTITIONS * (len(folders) + 1))
-    _wait_for_final(system)
+    system.wait_for_ends()
     system.wait_for_worker()
 
     log = system.log()
@@ -241,19 +170,6 @@ def _waiting(documents: list[Json], hours: int) -> list[Json]:
 def _marks(messages: list[Message]) -> list[int]:
     marks = [decode_mark(message.value() or b"") for message in messages if message.key() is None]
     return [mark.number for mark in marks if isinstance(mark, CatalogueMark)]
-
-
-def _wait_for_final(system: System) -> None:
-    deadline = monotonic_s() + WITHIN_S
-    while not all(_is_final(messages) for messages in system.log().values()):
-        system.supervisor.poll()
-        assert monotonic_s() < deadline
-        pause(0.2)
-
-
-def _is_final(messages: list[Message]) -> bool:
-    last = messages[-1]
-    return last.key() is None and isinstance(decode_mark(last.value() or b""), FinalMark)
 
 
 def _simulated(system: System, messages: list[Message]) -> list[Record]:
