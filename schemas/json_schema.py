@@ -78,9 +78,8 @@ def _schema(form: object, found: dict[str, Schema]) -> Schema:
 
 def _limits(metas: tuple[object, ...]) -> Schema:
     limits: Schema = {}
-    for meta in metas:
-        if isinstance(meta, Meta):
-            limits |= {word: getattr(meta, name) for name, word in _LIMITS.items() if getattr(meta, name) is not None}
+    for meta in (meta for meta in metas if isinstance(meta, Meta)):
+        limits |= {word: getattr(meta, name) for name, word in _LIMITS.items() if getattr(meta, name) is not None}
     if "maxLength" in limits:
         limits["pattern"] = _ONE_LINE
     return limits
@@ -140,8 +139,7 @@ def _property(form: type[Struct], entry: "Entry", found: dict[str, Schema]) -> S
     for unit, longest in LONGEST.items():
         if entry.key.endswith(unit) and schema.get("type") == "number":
             schema["maximum"] = longest
-    if entry.description:
-        schema["description"] = entry.description
+    schema["description"] = entry.description
     if not entry.required and entry.default is not None:
         schema["default"] = entry.default
     return schema
@@ -195,10 +193,10 @@ def _descriptions(form: type[Struct]) -> dict[str, str]:
 
 
 def _own_descriptions(module_name: str, struct_name: str) -> dict[str, str]:
-    for node in ast.parse(inspect.getsource(sys.modules[module_name])).body:
-        if isinstance(node, ast.ClassDef) and node.name == struct_name:
-            return dict(_documented(node))
-    return {}
+    classes = [
+        node for node in ast.parse(inspect.getsource(sys.modules[module_name])).body if isinstance(node, ast.ClassDef)
+    ]
+    return dict(_documented(next(node for node in classes if node.name == struct_name)))
 
 
 def _documented(struct: ast.ClassDef) -> Iterator[tuple[str, str]]:
