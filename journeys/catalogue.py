@@ -83,7 +83,7 @@ from schemas.events import Json
 from schemas.instants import DAY_MS, EARLIEST, HOUR_MS, MINUTE_MS, Millis, span
 from schemas.log import Holds
 
-RULES_VERSION: Final = 6
+RULES_VERSION: Final = 7
 """Raised by a change of the rules that alters a recorded history."""
 
 
@@ -325,6 +325,9 @@ def compile_catalogue(
     watch = compile_watch(definitions, number, clauses, None if before is None else before.watch)
     weight_of = weights(definitions.scoring)
     earlier = () if predecessors is None else predecessors.values()
+    for clause in (clause for one in earlier for plan in one.plans.values() for clause in plan.clauses):
+        # Executions stay on their version, whose conditions go on counting.
+        clauses.register(clause)
     rises = _rises(triggers)
     return Catalogue(
         number=number,

@@ -180,7 +180,7 @@ def _apply(turn: Turn, event: Event) -> None:
         keep_after_event(turn, event, touched, changed)
     if customer.attributable:
         attribute(turn, event)
-    if customer.settled and any(is_late_for(settled.passed, event.occurred_at) for settled in customer.settled):
+    if customer.settled:
         compare(turn, event, _learn_whole)
     if customer.executions:
         _move_executions(turn, event)

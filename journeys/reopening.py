@@ -56,21 +56,27 @@ def _go_back(turn: Turn, execution: Execution, passed: Passed, chosen: Branching
 def compare(turn: Turn, event: Event, learn: Learn) -> None:
     """Record which decisions would have been others, had an event come in time; each other way once."""
     customer = turn.customer
-    customer.settled = [one for one in customer.settled if turn.now - one.at <= DIVERGENCE_MS]
+    if turn.now - customer.settled[0].at > DIVERGENCE_MS:
+        customer.settled = [one for one in customer.settled if turn.now - one.at <= DIVERGENCE_MS]
     for settled in customer.settled:
-        execution, is_elsewhere = _recalled(settled), set[int]()
-        for passed in settled.passed:
-            if event.occurred_at >= passed.at:
-                continue
-            chosen = _look_again(turn, execution, passed, event, learn)
-            if chosen is None or chosen.next_step == passed.way or passed.number in is_elsewhere:
-                continue
-            # Behind it, the decisions that were made wouldn't have been.
-            is_elsewhere |= behind_of(settled.passed, passed.number)
-            if chosen.next_step not in passed.told:
-                passed.told.append(chosen.next_step)
-                detail: dict[str, Json] = {**_told(passed, chosen, event), "effect_at": as_text(settled.at)}
-                turn.record("late_divergence", execution=execution, step_id=passed.step_id, detail=detail)
+        if is_late_for(settled.passed, event.occurred_at):
+            _compare(turn, settled, event, learn)
+
+
+def _compare(turn: Turn, settled: Settled, event: Event, learn: Learn) -> None:
+    execution, is_elsewhere = _recalled(settled), set[int]()
+    for passed in settled.passed:
+        if event.occurred_at >= passed.at:
+            continue
+        chosen = _look_again(turn, execution, passed, event, learn)
+        if chosen is None or chosen.next_step == passed.way or passed.number in is_elsewhere:
+            continue
+        # Behind it, the decisions that were made wouldn't have been.
+        is_elsewhere |= behind_of(settled.passed, passed.number)
+        if chosen.next_step not in passed.told:
+            passed.told.append(chosen.next_step)
+            detail: dict[str, Json] = {**_told(passed, chosen, event), "effect_at": as_text(settled.at)}
+            turn.record("late_divergence", execution=execution, step_id=passed.step_id, detail=detail)
 
 
 def _told(passed: Passed, chosen: Branching, event: Event) -> dict[str, Json]:

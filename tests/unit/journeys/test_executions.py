@@ -9,6 +9,7 @@ from tests.journey import (
     Journey,
     action,
     after,
+    compiled,
     decision,
     is_,
     mail,
@@ -285,3 +286,29 @@ def test_a_decision_without_a_matching_branch_or_default_ends_the_path() -> None
     journey.publish("signup")
     assert journey.reasons("execution_ended") == ["completed"]
     assert (journey.decisions("step_completed")[0].detail or {})["result"] == "none"
+
+
+# Versions -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("versions", [2, 3])
+def test_what_an_execution_counts_goes_on_being_counted_under_later_definitions(versions: int) -> None:
+    """It runs to its end on its version: a `performed` that later versions don't know is remembered for it."""
+    seen: Document = {
+        "operator": "performed",
+        "value": {"event_type": "page_viewed", "min_count": 2, "within_hours": 24},
+    }
+    ways: list[Json] = [{"rule": seen, "next_step": "mail"}]
+    choice = decision("choice", "condition", conditions=ways)
+    old = compiled(workflow(wait("first", "choice", duration_days=2), choice, mail()))
+    known = {1: old}
+    journey = Journey()
+    journey.engine.switch(old)
+    journey.publish("signup")
+    for number in range(2, versions + 1):
+        known[number] = compiled(workflow(mail()), number=number, predecessors=dict(known))
+        journey.engine.switch(known[number])
+    for hour in (30, 31):
+        journey.publish("page_viewed", hour * HOUR_MS)
+    journey.advance(to=2 * DAY_MS)
+    assert [(send.step_id, send.workflow_version) for send in journey.sends()] == [("mail", 1)]
