@@ -742,6 +742,8 @@ def _keep_attributable(turn: Turn, execution: Execution, reason: str) -> None:
             key=execution.key,
             since=since,
             until=later(since, goal.attribution_ms),
+            trigger=execution.trigger if goal.asks_trigger else b"null",
+            started_at=execution.started_at,
         )
     )
     del turn.customer.attributable[:-MAX_ATTRIBUTABLE]

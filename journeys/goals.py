@@ -7,7 +7,7 @@ nothing about, and one placed after it does, even if it arrives before the remin
 
 from msgspec import Struct
 
-from journeys.conditions import Clauses, Test, compile_condition, compile_where, holds
+from journeys.conditions import Clauses, Test, comparisons, compile_condition, compile_where, holds
 from journeys.fields import Field, compile_event_field, compile_field, plain
 from journeys.flips import Flip, compile_flip
 from journeys.profile import PURCHASES, purchase_amount
@@ -28,6 +28,8 @@ class Goal(Struct, frozen=True, kw_only=True):
     flip: Flip | None = None
     attribution_ms: Millis = 0
     """How long after its last send an ended execution can still reach it."""
+    asks_trigger: bool = False
+    """Whether it looks at the event that started the execution."""
 
 
 def compile_goal(settings: WorkflowSettings, clauses: Clauses) -> Goal | None:
@@ -42,13 +44,19 @@ def compile_goal(settings: WorkflowSettings, clauses: Clauses) -> Goal | None:
             event_type=goal.event_type,
             value=None if goal.value_field is None else compile_value_field(goal.value_field),
             attribution_ms=attribution_ms,
+            asks_trigger=_asks_trigger(goal.where),
         )
     return _compile_condition(goal, attribution_ms, clauses)
 
 
 def _compile_condition(goal: Condition, attribution_ms: Millis, clauses: Clauses) -> Goal:
     test, flip = compile_condition(goal, clauses), compile_flip(goal, clauses)
-    return Goal(test=test, flip=flip, attribution_ms=attribution_ms)
+    return Goal(test=test, flip=flip, attribution_ms=attribution_ms, asks_trigger=_asks_trigger(goal))
+
+
+def _asks_trigger(condition: Condition | None) -> bool:
+    fields = [part.field or "" for _, part in comparisons(condition)]
+    return any(field.removeprefix("customer.").startswith("trigger.") for field in fields)
 
 
 def compile_value_field(path: str) -> Field:

@@ -147,7 +147,7 @@ def _is_brought_about(turn: Turn, ended: Attributable, event: Event) -> bool:
     if workflow is None or workflow.goal is None or not ended.since <= event.occurred_at < ended.until:
         return False
     scene = turn.scene
-    scene.execution, scene.event, scene.zone = None, event, zone_of(turn, workflow)
+    scene.execution, scene.event, scene.zone = _recalled(ended), event, zone_of(turn, workflow)
     if ended.key is not None and read_key(workflow.key, scene) != ended.key:
         return False
     if not is_reached_by(workflow.goal, event, ended.since, scene):
@@ -162,15 +162,16 @@ def _is_brought_about(turn: Turn, ended: Attributable, event: Event) -> bool:
 
 
 def _recalled(ended: Attributable) -> Execution:
-    """Return what a record needs of an execution that has ended."""
+    """Return what a record and a goal need of an execution that has ended."""
     return Execution(
         execution_id=ended.execution_id,
         workflow_id=ended.workflow_id,
         version=ended.version,
         trigger_id=ended.trigger_id,
-        started_at=ended.since,
+        started_at=ended.since if ended.started_at is None else ended.started_at,
         expires_at=ended.until,
-        trigger=b"null",
+        trigger=ended.trigger,
+        key=ended.key,
         branches=[],
         visits={},
     )

@@ -309,6 +309,9 @@ class Attributable(Values, array_like=True, gc=False):
     key: str | None
     since: Millis
     until: Millis
+    trigger: bytes = b"null"
+    """JSON of the event that started it, where the goal looks at it."""
+    started_at: Millis | None = None
 
 
 class Session(Values, omit_defaults=True, gc=False, rename=_SESSION):

@@ -44,6 +44,7 @@ def summary(definitions: Definitions) -> str:
         "template": len(definitions.templates),
         "segment": len(definitions.segments),
         "suppression": len(definitions.suppressions),
+        "experiment": len(definitions.experiments),
     }
     counted = [_count(number, kind) for kind, number in counts.items() if number or kind == "workflow"]
     scoring = ["scoring"] if definitions.scoring != Scoring() else []

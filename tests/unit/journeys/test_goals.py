@@ -137,6 +137,17 @@ def test_a_goal_reached_after_the_end_counts_within_the_window_that_begins_with_
     assert ends(journey) == [("completed", after(HOUR_MS))]
 
 
+@pytest.mark.parametrize(("category", "reached"), [("ferns", 1), ("pots", 0)])
+def test_a_goal_after_the_end_sees_the_event_that_started_the_execution(category: str, reached: int) -> None:
+    """Only what the starting event was about counts as brought about."""
+    ferns: Document = {"all": [is_("trigger.category", "eq", "ferns"), is_("execution.started_at", "before", after(1))]}
+    goal: Document = {"event_type": "order_completed", "where": ferns}
+    journey = Journey(workflow(mail(), goal=goal, attribution_window_hours=24))
+    journey.publish("signup", category=category)
+    journey.publish("order_completed", HOUR_MS, total=5)
+    assert values(journey) == [5] * reached
+
+
 def test_a_goal_is_reached_once_by_an_execution_and_by_each_of_several() -> None:
     journey = Journey(workflow(goal=ORDER, attribution_window_hours=1, allow_multiple_executions=True))
     journey.publish("signup")
