@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from agents.engine import Engine
 from agents.identity import receive
 from agents.outcomes import Outcome
+from agents.quotas import QUOTA_PREFIX
 from journeys.catalogue import Catalogue, compile_catalogue
 from schemas.decisions import Send, WebhookCall, encode_effect
 from schemas.definitions import Definitions
@@ -100,6 +101,8 @@ class CustomerFold:
                 table.restore(key, value)
             elif key.startswith(WAITING_PREFIX):
                 self._engine.waiting.restore(key.removeprefix(WAITING_PREFIX), value)
+            elif key.startswith(QUOTA_PREFIX):
+                self._engine.quotas.restore(key, value)
 
     def next_offset(self) -> int | None:
         """Build the due index and return where to go on; None without a position record."""
@@ -229,6 +232,8 @@ class CustomerFold:
         for count, outcome in enumerate(outcomes, start=1):
             if outcome is not None:
                 outputs += self._outputs(outcome, None)
+            if self._engine.letters:
+                self._post(outputs)
             if outcome is None or count % TIMERS_AT_ONCE == 0:
                 yield self._folded(outputs, record.offset)
                 outputs = []
@@ -273,4 +278,4 @@ class CustomerFold:
         # Until a mark is done with, some deadlines that are stored are still those of the version before.
         stored_under = number - 1 if self._engine.is_taking_over else number
         changes = table.take_changes(stored_under, self._next_offset - 1)
-        return [*changes, *self._engine.waiting.take_changes(), position]
+        return [*changes, *self._engine.waiting.take_changes(), *self._engine.quotas.take_changes(), position]

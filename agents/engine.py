@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from agents.identity import set_aside
 from agents.outcomes import Letter, Outcome
+from agents.quotas import ask
 from journeys.catalogue import Catalogue
 from journeys.commands import applied, is_named
 from journeys.decide import DUE, deadline, decide
@@ -19,8 +20,9 @@ from journeys.rescheduling import moves_deadlines
 from schemas.customer import Customer
 from schemas.events import Event
 from schemas.instants import EARLIEST, Millis
-from schemas.log import Command, Headers, Holds
+from schemas.log import SEQUENCE, Command, Headers, Holds, header
 from tables.customers import CustomersTable
+from tables.quotas import QuotasTable
 from tables.waiting import WaitingTable
 
 LOOKED_AT_ONCE: Final = 500
@@ -34,6 +36,7 @@ class Engine:
         self.table = table
         self.catalogue = catalogue
         self.waiting = WaitingTable()
+        self.quotas = QuotasTable()
         self.letters: list[Letter] = []
         """Records for other customers, until `take_letters`."""
         self.passed: Millis | None = None
@@ -122,8 +125,10 @@ class Engine:
                 continue
             now = max(at, customer.now)
             effects = decide(customer, command, catalogue, now)
+            if customer.pending:
+                ask(self, key, customer, by_event=True, sequence=None)
             table.touch(key, None if self.waiting.is_held(key) else deadline(customer, catalogue))
-            if effects:
+            if effects or self.letters:
                 yield Outcome(customer.customer_id, now, effects, by_event=True)
 
     def take(self, key: bytes, event: Event, at: Millis, headers: Headers = ()) -> list[Outcome]:
@@ -140,12 +145,18 @@ class Engine:
                     return aside
             due_at = table.due.deadline(key)
             if due_at is not None and due_at <= at:
-                outcomes = self.fire_own(customer, at)
+                outcomes = self.fire_own(key, customer, at)
                 if customer.is_forgotten:
                     customer = self.begin(key)
+                elif customer.pending:
+                    return outcomes + (set_aside(self, key, customer, event, at, headers) or [])
         now = at if at > customer.now else customer.now  # noqa: FURB136 -- max() costs three times as much
         effects = decide(customer, event, catalogue, now)
-        table.touch(key, deadline(customer, catalogue))
+        if customer.pending:
+            ask(self, key, customer, by_event=True, sequence=header(headers, SEQUENCE))
+            table.touch(key, None)
+        else:
+            table.touch(key, deadline(customer, catalogue))
         if effects:
             outcomes.append(Outcome(customer.customer_id, now, effects, by_event=True))
         return outcomes
@@ -156,8 +167,8 @@ class Engine:
         self.table.add(key, customer)
         return customer
 
-    def fire_own(self, customer: Customer, until: Millis) -> list[Outcome]:
-        """Fire the customer's own timers due up to an instant."""
+    def fire_own(self, key: bytes, customer: Customer, until: Millis) -> list[Outcome]:
+        """Fire the customer's own timers due up to an instant, or up to the first for which she has to ask."""
         catalogue, outcomes = self.in_force, []
         due_at = deadline(customer, catalogue)
         while due_at is not None and due_at <= until:
@@ -165,6 +176,9 @@ class Engine:
             effects = decide(customer, DUE, catalogue, now)
             if effects:
                 outcomes.append(Outcome(customer.customer_id, now, effects))
+            if customer.pending:
+                ask(self, key, customer, by_event=False, sequence=None)
+                break
             due_at = deadline(customer, catalogue)
         return outcomes
 
@@ -174,9 +188,11 @@ class Engine:
         if self.waiting.is_held(key):
             self.table.touch(key, None)
             return []
-        outcomes = [] if self.passed is None else self.fire_own(customer, self.passed)
+        outcomes = [] if self.passed is None else self.fire_own(key, customer, self.passed)
         if customer.is_forgotten:
             self.table.remove(key)
+        elif customer.pending:
+            self.table.touch(key, None)
         else:
             self.table.touch(key, deadline(customer, self.in_force))
         return outcomes
@@ -198,9 +214,12 @@ class Engine:
             effects = decide(customer, DUE, catalogue, due_at)
             if customer.is_forgotten:
                 table.remove(key)
+            elif customer.pending:
+                ask(self, key, customer, by_event=False, sequence=None)
+                table.touch(key, None)
             else:
                 table.touch(key, deadline(customer, catalogue))
-            if effects:
+            if effects or self.letters:
                 yield Outcome(customer.customer_id, due_at, effects)
         if self.passed is None or until > self.passed:
             self.passed = until

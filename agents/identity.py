@@ -16,12 +16,14 @@ everybody answers always; of two who would wait for each other each answers befo
 """
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final, assert_never
 
 from msgspec.structs import replace
 
 from agents.outcomes import Letter, Outcome
-from journeys.decide import decide
+from agents.quotas import GRANT_PLACE, answer, ask, give_up, hear
+from journeys.decide import GRANTED, decide
 from journeys.uniting import bonds_of, get_to_know, knows, record_alone, unite
 from schemas.customer import NEVER, Bonds, Customer, Head, decode_customer, encode_customer
 from schemas.decisions import Effect
@@ -30,8 +32,10 @@ from schemas.instants import Millis
 from schemas.linking import (
     MOST_HOPS,
     Absorb,
+    Ask,
     Awaits,
     Forwarded,
+    Grant,
     Link,
     MergeOut,
     decode_link,
@@ -66,6 +70,14 @@ def route(engine: "Engine", event: Event, at: Millis) -> list[Outcome]:
     return outcomes + deliver(engine)
 
 
+def answered(engine: "Engine", outcomes: Iterable[Outcome | None]) -> Iterator[Outcome | None]:
+    """Pass on what is fired in an engine that has every customer; what it leads to elsewhere follows at once."""
+    for outcome in outcomes:
+        yield outcome
+        if engine.letters:
+            yield from deliver(engine)
+
+
 def deliver(engine: "Engine") -> list[Outcome]:
     """Take what customers of an engine have written to each other, until nothing is left."""
     outcomes: list[Outcome] = []
@@ -93,9 +105,14 @@ def set_aside(
 
 def receive(engine: "Engine", key: bytes, record: Held) -> list[Outcome]:
     """Fold a record of the log that has a link."""
-    customer = engine.table.get(key) or engine.begin(key)
     link = decode_link(record.link)
-    if customer.bonds is not None and customer.bonds.merged_into is not None:
+    if isinstance(link, Ask):
+        answer(engine, key, link, record)
+        return []
+    customer = engine.table.get(key) or engine.begin(key)
+    if isinstance(link, Grant):
+        outcomes = _take_grant(engine, key, customer, link, record)
+    elif customer.bonds is not None and customer.bonds.merged_into is not None:
         outcomes = _pass_on(engine, key, customer, record, link)
     else:
         outcomes = _take_up(engine, key, customer, record, link)
@@ -121,6 +138,9 @@ def _pass_on(engine: "Engine", key: bytes, customer: Customer, record: Held, lin
             # The CRM tidies up the one it has merged away; the person goes on.
             detail = {"merged_into": into, "event_id": event.event_id}
             return [_refused(engine, customer, record, "already_merged", detail, event.event_id)]
+    if isinstance(link, Ask | Grant):
+        # They have been taken before anybody looked for a pointer.
+        return []
     path = () if link is None else link.path
     name = key.decode()
     if name in path or len(path) >= MOST_HOPS:
@@ -150,9 +170,34 @@ def _take_up(engine: "Engine", key: bytes, customer: Customer, record: Held, lin
     """Take a record, or let it wait, as somebody who wasn't absorbed."""
     if isinstance(link, Absorb):
         return _take_answer(engine, key, customer, link, record)
-    if engine.waiting.is_held(key) or (isinstance(link, Awaits) and _missing(engine, key, customer, link)):
+    if engine.waiting.is_held(key):
         return _hold(engine, key, customer, record)
-    return _process(engine, key, customer, record, link)
+    # Time goes on up to the record.
+    customer, outcomes = _catch_up(engine, key, customer, record.at)
+    if customer.pending or (isinstance(link, Awaits) and _missing(engine, key, customer, link)):
+        return outcomes + _hold(engine, key, customer, record)
+    return outcomes + _process(engine, key, customer, record, link)
+
+
+def _catch_up(engine: "Engine", key: bytes, customer: Customer, until: Millis) -> tuple[Customer, list[Outcome]]:
+    """Fire her own timers; return who she is then, for she may have been forgotten meanwhile."""
+    outcomes = engine.fire_own(key, customer, until)
+    return engine.begin(key) if customer.is_forgotten else customer, outcomes
+
+
+def _take_grant(engine: "Engine", key: bytes, customer: Customer, link: Grant, record: Held) -> list[Outcome]:
+    """Start what has waited for a place, and go on with what came meanwhile."""
+    if not hear(engine, key, customer, link):
+        return []
+    place, now = GRANT_PLACE * customer.pending[0].depth, max(record.at, customer.now)
+    effects = decide(customer, GRANTED, engine.in_force, now)
+    if customer.pending:
+        ask(engine, key, customer, by_event=link.by_event, sequence=record.sequence)
+    outcome = Outcome(
+        customer.customer_id, now, effects, by_event=link.by_event, sequence=record.sequence, first_place=place
+    )
+    outcomes = [outcome] if effects else []
+    return outcomes + (_release(engine, key, customer) if engine.waiting.is_held(key) else [])
 
 
 def _give_back(engine: "Engine", key: bytes, pair: str) -> bool:
@@ -194,15 +239,11 @@ def _missing(engine: "Engine", key: bytes, customer: Customer, link: Awaits) -> 
 def _hold(engine: "Engine", key: bytes, customer: Customer, record: Held) -> list[Outcome]:
     """Let a record wait; when too many do, go on without what is awaited."""
     waiting = engine.waiting.at(key)
-    outcomes: list[Outcome] = []
-    if not waiting.held:
-        # Time goes on up to the event that awaits.
-        outcomes = engine.fire_own(customer, record.at)
     waiting.held.append(_answered_ahead(engine, key, waiting, record))
     if len(waiting.held) - 1 > MOST_HELD:
-        return outcomes + _overflow(engine, key, customer, waiting)
+        return _overflow(engine, key, customer, waiting)
     engine.waiting.touch(key)
-    return outcomes
+    return []
 
 
 def _answered_ahead(engine: "Engine", key: bytes, waiting: Waiting, record: Held) -> Held:
@@ -210,7 +251,7 @@ def _answered_ahead(engine: "Engine", key: bytes, waiting: Waiting, record: Held
     link = decode_link(record.link) if record.link else None
     if not isinstance(link, MergeOut) or link.answered:
         return record
-    first = decode_link(waiting.held[0].link) if waiting.held else None
+    first = decode_link(waiting.held[0].link) if waiting.held and waiting.held[0].link else None
     if not isinstance(first, Awaits) or link.into not in first.of:
         return record
     _answer(engine, key, link, record, b"")
@@ -220,29 +261,36 @@ def _answered_ahead(engine: "Engine", key: bytes, waiting: Waiting, record: Held
 def _overflow(engine: "Engine", key: bytes, customer: Customer, waiting: Waiting) -> list[Outcome]:
     """Go on without what the first event awaits."""
     first = waiting.held[0]
-    link = decode_link(first.link)
-    assert isinstance(link, Awaits)  # noqa: S101 -- nothing else begins to hold a customer
-    missing, event_id = _missing(engine, key, customer, link), link.event_id
-    waiting.given_up += missing
+    awaited: list[Json]
+    if waiting.asked:
+        event_id = waiting.asked[0]
+        awaited = list(give_up(engine, key, customer))
+    else:
+        link = decode_link(first.link)
+        assert isinstance(link, Awaits)  # noqa: S101 -- nothing else begins to hold a customer
+        missing, event_id = _missing(engine, key, customer, link), link.event_id
+        waiting.given_up += missing
+        awaited = [pair.partition(_SEPARATOR)[2] for pair in missing]
     now = customer.now = max(customer.now, first.at)
-    awaited: list[Json] = [pair.partition(_SEPARATOR)[2] for pair in missing]
     detail: dict[str, Json] = {"awaited": awaited, "event_id": event_id}
     effects = record_alone(customer, "held_overflow", None, detail, event_id, engine.in_force, now)
     return [_told(customer, now, effects, first), *_release(engine, key, customer)]
 
 
 def _release(engine: "Engine", key: bytes, customer: Customer) -> list[Outcome]:
-    """Take what has waited, in order, up to the next event whose answers are still out."""
+    """Take what has waited, in order, up to the next event whose answers are still out, or that has to ask."""
     waiting = engine.waiting.at(key)
     held, outcomes = deque(waiting.held), list[Outcome]()
     waiting.held = []
-    while held:
+    while held and not customer.pending:
         record, link = held[0], decode_link(held[0].link) if held[0].link else None
         if customer.bonds is not None and customer.bonds.merged_into is not None:
             outcomes += _pass_on(engine, key, customer, record, link)
-        elif isinstance(link, Awaits) and _missing(engine, key, customer, link):
-            break
         else:
+            customer, fired = _catch_up(engine, key, customer, record.at)
+            outcomes += fired
+            if customer.pending or (isinstance(link, Awaits) and _missing(engine, key, customer, link)):
+                break
             outcomes += _process(engine, key, customer, record, link)
             customer = engine.table.get(key) or customer
         held.popleft()
@@ -256,21 +304,18 @@ def _release(engine: "Engine", key: bytes, customer: Customer) -> list[Outcome]:
 
 
 def _process(engine: "Engine", key: bytes, customer: Customer, record: Held, link: Link | None) -> list[Outcome]:
-    """Take a record whose turn has come; her own timers that were due before it go first."""
-    outcomes = engine.fire_own(customer, record.at)
-    if customer.is_forgotten:
-        customer = engine.begin(key)
+    """Take a record whose turn has come; her own timers that were due before it have fired."""
     if isinstance(link, MergeOut):
-        return outcomes + _part(engine, key, customer, link, record)
+        return _part(engine, key, customer, link, record)
     effects: list[Effect] = []
     if isinstance(link, Awaits):
         effects, _ = _absorb(engine, key, customer, _answers(engine, key, link), link.event_id, record.at)
     now = max(record.at, customer.now)
     effects = effects + decide(customer, decode_event(record.value), engine.in_force, now)
-    if effects:
-        place = SURVIVOR_PLACE if isinstance(link, Awaits) else 0
-        outcomes.append(_told(customer, now, effects, record, place))
-    return outcomes
+    if customer.pending:
+        ask(engine, key, customer, by_event=True, sequence=record.sequence)
+    place = SURVIVOR_PLACE if isinstance(link, Awaits) else 0
+    return [_told(customer, now, effects, record, place)] if effects else []
 
 
 def _answers(engine: "Engine", key: bytes, link: Awaits) -> list[tuple[str, bytes]]:

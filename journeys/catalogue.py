@@ -118,6 +118,8 @@ class CompiledTrigger(Struct, frozen=True, kw_only=True):
     """The experiment that alone starts its workflow."""
     since: Millis = EARLIEST
     """When a catalogue with these conditions was activated first; what was due by then doesn't fire."""
+    places: int | None = None
+    """`max_executions`."""
 
 
 class Rises(Struct, frozen=True, kw_only=True):
@@ -265,6 +267,8 @@ class Catalogue(Struct, kw_only=True, frozen=True):
     schedules: tuple[tuple[CompiledTrigger, Cron], ...] = ()
     dates: dict[str, tuple[tuple[CompiledTrigger, DateRule], ...]] = {}
     """The triggers of dates, by the attribute that holds them."""
+    limited: dict[str, CompiledTrigger] = {}
+    """The triggers with `max_executions`, by key."""
     next_crons: dict[str, tuple[Millis, Millis]] = {}
     """By zone: from when on the next instant of any cron is which. Found as it is needed, and only ever repeated."""
     since: dict[str, Millis] = {}
@@ -343,6 +347,7 @@ def compile_catalogue(
         workflows=workflows,
         overrides=overrides,
         plans=_index(triggers, clauses, weight_of, watch),
+        limited={trigger.key: trigger for trigger in triggers if trigger.places is not None},
         silences=tuple(sorted((trigger for trigger in triggers if trigger.silence_ms), key=timer_rank)),
         absences={trigger.memory: trigger for trigger in triggers if isinstance(trigger.condition, AwaitedAbsence)},
         rises=rises,
@@ -506,6 +511,7 @@ def _compile_trigger(
         cooldown_ms=span(trigger.cooldown_hours * HOUR_MS),
         where=compile_where(conditions.where, clauses),
         memory=_memory(workflow.id, trigger_id, conditions),
+        places=trigger.max_executions,
     )
     match conditions:
         case EventCondition():

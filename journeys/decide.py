@@ -19,7 +19,7 @@ from typing import Final, assert_never
 
 import msgspec
 
-from journeys import absences, profile, sequences
+from journeys import absences, places, profile, sequences
 from journeys.absences import AwaitedAbsence
 from journeys.addresses import take_verification
 from journeys.catalogue import Catalogue, CompiledTrigger, Plan, timer_rank
@@ -70,7 +70,12 @@ class Due(msgspec.Struct, frozen=True):
     """The input that says: time has come to `now`."""
 
 
+class Granted(msgspec.Struct, frozen=True):
+    """The input that says: every firing that waited for a place has its answer."""
+
+
 DUE: Final = Due()
+GRANTED: Final = Granted()
 LATE_DEADLINE_MS: Final = 5 * MINUTE_MS
 """How far ahead a deadline is set that is already past when it arises."""
 
@@ -81,14 +86,14 @@ _NO_CHANGES: Final[Mapping[str, Awaited]] = {}
 
 
 def decide(
-    customer: Customer, entry: Event | Due | Command | Catalogue, catalogue: Catalogue, now: Millis
+    customer: Customer, entry: Event | Due | Granted | Command | Catalogue, catalogue: Catalogue, now: Millis
 ) -> list[Effect]:
     """Fold one input into the customer and return what was decided, in order.
 
     Args:
         customer: the state; changed in place.
-        entry: an event of this customer (its `occurred_at` may be clamped in place), `DUE`, or a command that
-            concerns her executions; the catalogue itself lets her executions move to it.
+        entry: an event of this customer (its `occurred_at` may be clamped in place), `DUE`, `GRANTED`, or a command
+            that concerns her executions; the catalogue itself lets her executions move to it.
         catalogue: the catalogue in force.
         now: the decision time, never before the customer's previous one.
     """
@@ -98,6 +103,8 @@ def decide(
         return _decide_command(customer, entry, catalogue, now)
     if isinstance(entry, Catalogue):
         return _decide_migration(customer, entry, now)
+    if isinstance(entry, Granted):
+        return _decide_granted(customer, catalogue, now)
     due_at = deadline(customer, catalogue)
     if due_at is None or due_at > now:
         return []
@@ -554,6 +561,9 @@ def _start_or_refuse(
         return
     key = execution_key(turn, entering, event)
     refused = refusal(turn, entering, Firing(event=event, caused_at=caused_at, encoded=encoded, key=key))
+    if refused is None and trigger.places is not None:
+        places.reserve(turn, trigger, entering.workflow.id, encoded, key, detail)
+        return
     if refused is None:
         turn.record("trigger_fired", workflow=trigger.workflow, trigger_id=trigger.trigger_id, detail=detail)
         start(turn, entering, encoded, key)
@@ -567,6 +577,30 @@ def _start_or_refuse(
             trigger_id=trigger.trigger_id,
             detail=detail | values,
         )
+
+
+def _decide_granted(customer: Customer, catalogue: Catalogue, now: Millis) -> list[Effect]:
+    """Start what has its place, in the order in which it fired."""
+    pending, customer.pending, customer.now = customer.pending, [], now
+    scene = Scene(customer=customer, now=now, half_life_ms=catalogue.half_life_ms)
+    turn = Turn(customer=customer, catalogue=catalogue, now=now, cause=places.cause_of(pending), scene=scene)
+    for one in pending:
+        trigger = catalogue.limited.get(one.trigger)
+        turn.depth = max(turn.depth, one.depth)
+        if trigger is None:
+            # Another catalogue has come into force meanwhile, without it.
+            continue
+        if not one.granted:
+            places.refuse(turn, trigger, one)
+            continue
+        turn.record("trigger_fired", workflow=trigger.workflow, trigger_id=trigger.trigger_id, detail=one.detail)
+        split, cause = trigger.split, turn.cause
+        # The execution's id is that which it would have had at once.
+        turn.cause = one.cause
+        start(turn, trigger if split is None else trigger.ways[assigned(customer, split)], one.event, one.key)
+        turn.cause = cause
+    _fire_changes(turn)
+    return turn.effects if turn.emitted is None else _apply_emitted(turn)
 
 
 # Time ---------------------------------------------------------------------------------------------------------

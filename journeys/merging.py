@@ -322,6 +322,7 @@ RULED: Final = frozenset(
         "forgotten",
         "is_visitor",
         "is_forgotten",
+        "pending",
         "bonds",
         "hashed_as",
         "sent",

@@ -51,8 +51,9 @@ def refusal(turn: Turn, trigger: CompiledTrigger, firing: Firing) -> Refused | N
     customer, catalogue, workflow = turn.customer, turn.catalogue, trigger.workflow
     if workflow.key is not None and firing.key is None:
         return "no_key", {"execution_key": workflow.definition.settings.execution_key}
-    if len(customer.executions) >= catalogue.settings.max_concurrent_executions:
-        return "max_concurrent_executions", {"active": len(customer.executions)}
+    active = len(customer.executions) + len(customer.pending)
+    if active >= catalogue.settings.max_concurrent_executions:
+        return "max_concurrent_executions", {"active": active}
     return None
 
 
@@ -74,6 +75,8 @@ def _keeps_out(turn: Turn, trigger: CompiledTrigger, firing: Firing) -> Refused 
 
 def _is_cooling_down(turn: Turn, trigger: CompiledTrigger) -> Refused | None:
     last = turn.customer.cooldowns.get(trigger.key)
+    if trigger.cooldown_ms and any(pending.trigger == trigger.key for pending in turn.customer.pending):
+        last = turn.now
     if last is None or turn.now - last >= trigger.cooldown_ms:
         return None
     return "cooldown", {"last_started_at": as_text(last), "until": as_text(later(last, trigger.cooldown_ms))}
@@ -96,6 +99,8 @@ def _was_here(turn: Turn, trigger: CompiledTrigger, firing: Firing) -> Refused |
     for execution in customer.executions:
         if execution.workflow_id == workflow.id and execution.key == firing.key:
             return "already_active", {"execution_id": execution.execution_id}
+    if any(pending.name == name for pending in customer.pending):
+        return "already_active", {"started_by": "the same event"}
     ended = customer.ended.get(name)
     blocked = None if ended is None else _blocks_re_entry(ended, settings, turn.now)
     return None if blocked is None else ("re_entry", blocked)

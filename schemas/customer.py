@@ -166,6 +166,7 @@ _CUSTOMER: Final = {
     "bonds": "b",
     "hashed_as": "h",
     "settled": "sd",
+    "pending": "pe",
 }
 
 
@@ -312,6 +313,23 @@ class Attributable(Values, array_like=True, gc=False):
     trigger: bytes = b"null"
     """JSON of the event that started it, where the goal looks at it."""
     started_at: Millis | None = None
+
+
+class Pending(Values, array_like=True, gc=False):
+    """A firing that starts something once it has a place among the trigger's `max_executions`."""
+
+    trigger: str
+    """Its key, `workflow/trigger`."""
+    name: str
+    """Of the execution among the customer's: the workflow that would start, and the execution key."""
+    cause: str
+    most: int
+    depth: int
+    event: bytes
+    """JSON of the event that starts it; `null` without one."""
+    key: str | None
+    detail: dict[str, Json]
+    granted: bool = False
 
 
 class Session(Values, omit_defaults=True, gc=False, rename=_SESSION):
@@ -467,6 +485,8 @@ class Customer(Values, omit_defaults=True, gc=False, rename=_CUSTOMER):
     """How often steps that an execution can come to again were entered at one instant."""
     dates: dict[str, int] = field(default_factory=dict)
     """By date trigger: the day (counted from the year 1) that has been answered already."""
+    pending: list[Pending] = field(default_factory=list)
+    """Firings that wait for a place, in their order; her records wait meanwhile."""
     bonds: Bonds | None = None
     hashed_as: str | None = None
     """What stands for the id in hashes of causes, where a visitor could be shown by the same id."""

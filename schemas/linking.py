@@ -54,7 +54,26 @@ class Forwarded(Struct, frozen=True, kw_only=True, tag_field="link", tag="forwar
     path: tuple[str, ...]
 
 
-Link = MergeOut | Awaits | Absorb | Forwarded
+class Ask(Struct, frozen=True, kw_only=True, tag_field="link", tag="ask", omit_defaults=True):
+    """To whoever counts a trigger's executions: may one more start for the customer `of`? It has no value."""
+
+    of: str
+    ask_id: str
+    most: int
+    """The limit in force where it was asked."""
+    by_event: bool = False
+
+
+class Grant(Struct, frozen=True, kw_only=True, tag_field="link", tag="grant", omit_defaults=True):
+    """The answer to an `Ask`. It has no value."""
+
+    ask_id: str
+    granted: bool = False
+    by_event: bool = False
+    """Whether a record led to the question, and not time."""
+
+
+Link = MergeOut | Awaits | Absorb | Forwarded | Ask | Grant
 
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(Link)

@@ -34,7 +34,6 @@ from schemas.definitions import (
     SequenceItem,
     Settings,
     Step,
-    Trigger,
     TriggerCondition,
     Variation,
     WaitConfiguration,
@@ -60,7 +59,6 @@ _WORDS: Final[tuple[tuple[object, str], ...]] = (
     (ActionConfiguration, "action"),
 )
 _FIELDS_NOT_BUILT_YET: Final[dict[type[Struct], tuple[str, ...]]] = {
-    Trigger: ("max_executions",),
     Settings: ("max_sends_per_minute",),
 }
 

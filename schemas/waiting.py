@@ -30,16 +30,20 @@ class Waiting(Struct, omit_defaults=True):
     """What waits at one customer."""
 
     held: list[Held] = field(default_factory=list)
-    """In the order of the log; the first is an event that awaits answers."""
+    """In the order of the log; the first is an event that awaits answers, unless places were asked for."""
     answers: dict[str, bytes] = field(default_factory=dict)
     """Answers that came before they were awaited, by event and key; empty ones say that nothing is left."""
     given_up: list[str] = field(default_factory=list)
     """Answers that are no longer waited for; they are taken when they come."""
+    asked: list[str] = field(default_factory=list)
+    """Questions for a place that aren't all answered yet."""
+    granted: dict[str, bool] = field(default_factory=dict)
+    """The answers so far."""
 
     @property
     def is_over(self) -> bool:
         """Tell whether nothing waits."""
-        return not (self.held or self.answers or self.given_up)
+        return not (self.held or self.answers or self.given_up or self.asked)
 
 
 _encoder: Final = msgspec.msgpack.Encoder()

@@ -32,12 +32,12 @@ class WaitingTable:
     def is_held(self, key: bytes) -> bool:
         """Tell whether a customer's records wait."""
         waiting = self.entries.get(key)
-        return waiting is not None and bool(waiting.held)
+        return waiting is not None and bool(waiting.held or waiting.asked)
 
     def touch(self, key: bytes) -> None:
         """Note that what waits at a customer was changed; if nothing does any more, it is forgotten."""
         self._changed.add(key)
-        if self.entries[key].is_over:
+        if key in self.entries and self.entries[key].is_over:
             del self.entries[key]
 
     def take_changes(self) -> list[tuple[bytes, bytes | None]]:

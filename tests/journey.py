@@ -18,7 +18,7 @@ from typing import Final, Literal
 import msgspec
 
 from agents.engine import Engine
-from agents.identity import route
+from agents.identity import answered, route
 from journeys.catalogue import Catalogue, compile_catalogue
 from journeys.decide import deadline
 from journeys.validation import definitions_from_documents
@@ -283,7 +283,12 @@ class Journey:
 
     def advance(self, to: Millis) -> list[Effect]:
         """Let time come to an instant: whatever is due at it still happens."""
-        new = [effect for outcome in self.engine.fire(START + to) for effect in outcome.effects]
+        new = [
+            effect
+            for outcome in answered(self.engine, self.engine.fire(START + to))
+            if outcome
+            for effect in outcome.effects
+        ]
         self.clock = START + to
         self.effects += new
         return new

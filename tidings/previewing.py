@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from agents.engine import Engine, customer_name
-from agents.identity import route
+from agents.identity import answered, route
 from journeys.addresses import status_of
 from journeys.catalogue import Catalogue, compile_content
 from journeys.conditions import Clauses
@@ -104,7 +104,7 @@ def person_in_file(name: str, file: Path, template: Template, definitions: Defin
             continue
         event, clock = line.event, line.clock
         key = names[customer_name(customer_key(event))] = customer_key(event)
-        for _ in engine.fire(clock):
+        for _ in answered(engine, engine.fire(clock)):
             pass
         route(engine, event, clock)
         if customer_name(key) == name and (latest is None or event.type in types or latest.type not in types):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from msgspec import Struct
 
 from agents.engine import Engine
-from agents.identity import route
+from agents.identity import answered, route
 from agents.outcomes import Outcome
 from journeys.catalogue import Catalogue
 from schemas.decisions import Send, WebhookCall, encode_effect
@@ -71,15 +71,15 @@ def simulate(
         tally.events += 1
         while upcoming and upcoming[0].precedes(line):
             following = upcoming.popleft()
-            _write_all(engine.take_over(following.catalogue, following.at), write, tally)
+            _write_all(answered(engine, engine.take_over(following.catalogue, following.at)), write, tally)
         clock = line.clock
-        _write_all(engine.fire(clock), write, tally)
+        _write_all(answered(engine, engine.fire(clock)), write, tally)
         _write_all(route(engine, line.event, clock), write, tally)
     end = end_of_time(until, clock)
     for following in upcoming:
         if following.at <= end:
-            _write_all(engine.take_over(following.catalogue, following.at), write, tally)
-    _write_all(engine.fire(end), write, tally)
+            _write_all(answered(engine, engine.take_over(following.catalogue, following.at)), write, tally)
+    _write_all(answered(engine, engine.fire(end)), write, tally)
     return tally
 
 

@@ -195,3 +195,5 @@ class Trigger(Struct, frozen=True, kw_only=True):
     """False: it fires nothing."""
     cooldown_hours: NotNegative = 0
     """For how long after the start of an execution this trigger starts no other for the customer."""
+    max_executions: Annotated[int, Meta(ge=1)] | None = None
+    """So many executions it starts, over all customers and for ever; none: any number."""

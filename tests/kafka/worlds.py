@@ -92,6 +92,13 @@ def _two_mails(name: str, event_type: str, *, several: bool) -> Document:
     }
 
 
+def _limited(name: str, event_type: str, most: int) -> Document:
+    """Return a workflow that sends a mail, and starts so often at most."""
+    flow = _two_mails(name, event_type, several=True)
+    condition: Document = {"event_type": event_type}
+    return flow | {"triggers": [{"type": "behavioral", "conditions": condition, "max_executions": most}]}
+
+
 HELLO: Document = {
     "kind": "template",
     "id": "hello",
@@ -106,7 +113,12 @@ def merging(folder: Path, people: int) -> World:
     Nothing happens any more under an id that was merged away; events of one person may share their instant.
     """
     chance = random.Random(6)  # noqa: S311 -- not a secret
-    documents = [_two_mails("thanks", "order_completed", several=True), _two_mails("welcome", "signup", several=False)]
+    documents = [
+        _two_mails("thanks", "order_completed", several=True),
+        _two_mails("welcome", "signup", several=False),
+        # Places for everybody, so that nobody's depends on who asks first.
+        _limited("plenty", "page_viewed", 10 * people),
+    ]
     timed: list[tuple[Millis, Document]] = []
     for number in range(people):
         at = BEGIN + chance.randrange(20 * DAY_MS)
