@@ -73,8 +73,10 @@ class Engine:
                 customer = table.get(key) or known
                 now = max(at, customer.now)
                 effects = decide(customer, catalogue, catalogue, now)
+                if customer.pending:
+                    ask(self, key, customer, by_event=False, sequence=None)
                 table.touch(key, None if self.waiting.is_held(key) else deadline(customer, catalogue))
-                if effects:
+                if effects or self.letters:
                     yield Outcome(customer.customer_id, now, effects)
             if count % LOOKED_AT_ONCE == 0:
                 yield None

@@ -24,8 +24,8 @@ from msgspec.structs import replace
 from agents.outcomes import Letter, Outcome
 from agents.quotas import GRANT_PLACE, answer, ask, give_up, hear
 from journeys.decide import GRANTED, decide
-from journeys.uniting import bonds_of, get_to_know, knows, record_alone, unite
-from schemas.customer import NEVER, Bonds, Customer, Head, decode_customer, encode_customer
+from journeys.uniting import bonds_of, get_to_know, is_before_deletion, knows, record_alone, unite
+from schemas.customer import NEVER, Bonds, Customer, Grave, Head, decode_customer, encode_customer
 from schemas.decisions import Effect
 from schemas.events import Event, Json
 from schemas.instants import Millis
@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 SURVIVOR_PLACE: Final = 1 << 16
 """Where the places of the survivor's records on a line begin, behind those of whom she absorbs."""
 LATE_PLACE: Final = 1 << 17
+MOST_MOVED_BYTES: Final = 4 * 1024 * 1024
+"""What an answer may have, far below the largest record of the log."""
 _HEAD: Final = Head(catalogue=0, deadline=None, last_offset=0)
 _SEPARATOR: Final = "\x1f"
 
@@ -132,12 +134,10 @@ def _pass_on(engine: "Engine", key: bytes, customer: Customer, record: Held, lin
             return []
         detail: dict[str, Json] = {"merged_into": into, "refused": link.into, "event_id": link.event_id}
         return [_refused(engine, customer, record, "already_merged", detail, link.event_id)]
-    if link is None or isinstance(link, Forwarded):
-        event = decode_event(record.value)
-        if event.type == "customer_deleted" and event.stream == "crm" and link is None:
-            # The CRM tidies up the one it has merged away; the person goes on.
-            detail = {"merged_into": into, "event_id": event.event_id}
-            return [_refused(engine, customer, record, "already_merged", detail, event.event_id)]
+    if (link is None or isinstance(link, Forwarded)) and (
+        ended := _end_here(engine, customer, record, link)
+    ) is not None:
+        return [ended]
     if isinstance(link, Ask | Grant):
         # They have been taken before anybody looked for a pointer.
         return []
@@ -164,6 +164,21 @@ def _pass_on(engine: "Engine", key: bytes, customer: Customer, record: Held, lin
         Letter(key=into.encode(), link=onward, value=record.value, at=record.at, sequence=record.sequence)
     )
     return []
+
+
+def _end_here(engine: "Engine", customer: Customer, record: Held, link: Forwarded | None) -> Outcome | None:
+    """Keep an event that concerns only the one who was merged away; None if it goes on."""
+    event = decode_event(record.value)
+    detail: dict[str, Json] = {"event_id": event.event_id}
+    if event.type == "customer_deleted" and event.stream == "crm" and link is None:
+        # The CRM tidies up the one it has merged away; the person goes on.
+        detail = {"merged_into": bonds_of(customer).merged_into, **detail}
+        return _refused(engine, customer, record, "already_merged", detail, event.event_id)
+    if not is_before_deletion(customer, event):
+        return None
+    now = customer.now = max(customer.now, record.at)
+    effects = record_alone(customer, "event_dropped", "customer_deleted", detail, event.event_id, engine.in_force, now)
+    return _told(customer, now, effects, record)
 
 
 def _take_up(engine: "Engine", key: bytes, customer: Customer, record: Held, link: Link | None) -> list[Outcome]:
@@ -339,6 +354,10 @@ def _part(engine: "Engine", key: bytes, customer: Customer, link: MergeOut, reco
         detail: dict[str, Json] = {"refused": link.into, "event_id": link.event_id}
         return [_refused(engine, customer, record, "cycle", detail, link.event_id)]
     outcomes, value = [], b""
+    if customer.now > NEVER and len(value := encode_customer(customer, _HEAD)) > MOST_MOVED_BYTES:
+        _answer(engine, key, link, record, b"")
+        too_large: dict[str, Json] = {"refused": link.into, "event_id": link.event_id, "bytes": len(value)}
+        return [_refused(engine, customer, record, "too_large", too_large, link.event_id)]
     if customer.now > NEVER:
         now = customer.now = max(customer.now, record.at)
         detail = {"into": link.into, "event_id": link.event_id}
@@ -346,7 +365,9 @@ def _part(engine: "Engine", key: bytes, customer: Customer, link: MergeOut, reco
         outcomes = [_told(customer, now, effects, record)]
         value = encode_customer(customer, _HEAD)
     _answer(engine, key, link, record, value)
-    bonds = Bonds(merged_into=link.into)
+    # What occurred before she was deleted stays dropped, whoever she is now.
+    deleted_at = None if customer.bonds is None or customer.bonds.grave is None else customer.bonds.grave.at
+    bonds = Bonds(merged_into=link.into, grave=None if deleted_at is None else Grave(at=deleted_at))
     pointer = Customer(customer_id=customer.customer_id, now=customer.now, hashed_as=customer.hashed_as, bonds=bonds)
     engine.table.add(key, pointer)
     _send_answers_on(engine, key, link.into, record)

@@ -4,7 +4,7 @@ import pytest
 
 from schemas.customer import Customer
 from schemas.instants import DAY_MS, HOUR_MS
-from tests.journey import START, Journey, mail, schedule, trigger, wait, workflow
+from tests.journey import START, Document, Journey, mail, schedule, trigger, wait, workflow
 from tests.journey import trigger as trigger_
 
 SERIES = workflow(mail("first", "pause"), wait("pause", "second", duration_hours=2), mail("second"))
@@ -238,6 +238,34 @@ def test_a_suppression_without_an_address_holds_for_whatever_address_comes() -> 
     journey.publish("customer_updated", 2, email="new@shop.example")
     journey.publish("signup", 3)
     assert journey.reasons("send_suppressed") == ["unsubscribed"]
+
+
+def test_what_occurred_before_a_visitor_was_deleted_stays_dropped_when_she_was_merged_since() -> None:
+    journey = Journey(SERIES)
+    visit(journey, "customer_deleted", 5)
+    identify(journey, 10)
+    journey.publish("signup", 5, customer=None, arrives=20, envelope={"anonymous_id": "v"})
+    assert journey.reasons("event_dropped") == ["customer_deleted"]
+    assert journey.customer().counts == {"identify": 1}
+    journey.publish("signup", 6, customer=None, arrives=20, envelope={"anonymous_id": "v"})
+    assert journey.customer().counts == {"identify": 1, "signup": 1}
+
+
+def test_a_state_too_large_to_be_moved_stays_and_both_go_on() -> None:
+    waits = workflow(wait("pause", "late", duration_hours=9), mail("late"), id="many", allow_multiple_executions=True)
+    journey = Journey(waits)
+    for at in range(45):
+        filled: Document = {"long": "x" * 60_000}
+        journey.publish(
+            "signup", at, customer=None, envelope={"anonymous_id": "v", "context": filled}, long="x" * 60_000
+        )
+    identify(journey, HOUR_MS)
+    [refused] = journey.decisions("merge_refused")
+    assert refused.reason == "too_large"
+    visit(journey, "signup", 2 * HOUR_MS)
+    journey.advance(to=DAY_MS)
+    assert len(journey.sends("late")) == 46
+    assert journey.customer().counts == {"identify": 1}
 
 
 def test_the_crm_tidies_up_whom_it_has_merged_away_and_the_person_goes_on() -> None:
