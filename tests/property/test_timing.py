@@ -38,6 +38,7 @@ ZONES = (
     "Asia/Gaza",
     "America/Havana",
     "Asia/Kolkata",
+    "Pacific/Kiritimati",
 )
 # Days on which one of these zones changed its clock.
 CHANGES = tuple(
@@ -45,6 +46,7 @@ CHANGES = tuple(
         parse_instant,
         (
             "1993-08-21T12:00:00Z",
+            "1994-12-31T10:00:00Z",
             "2006-10-29T02:31:00Z",
             "2011-12-30T10:00:00Z",
             "2025-03-09T05:00:00Z",
