@@ -6,7 +6,6 @@ attribute, so who has none of them pays for none.
 """
 
 from collections.abc import Iterator
-from typing import Final
 
 from msgspec import Struct
 
@@ -16,8 +15,6 @@ from journeys.timing import customer_zone
 from schemas.customer import NO_DEADLINE, Customer
 from schemas.events import Json
 from schemas.instants import Millis, as_text
-
-_MOST_ZONES: Final = 1_000
 
 
 class LocalTime(Struct, frozen=True):
@@ -65,8 +62,6 @@ def _next_cron(customer: Customer, catalogue: Catalogue) -> Millis:
     preferred = customer_zone(customer.preferences, "")
     known = catalogue.next_crons.get(preferred)
     if known is None or not known[0] <= customer.now < known[1]:
-        if len(catalogue.next_crons) >= _MOST_ZONES:
-            catalogue.next_crons.clear()
         known = catalogue.next_crons[preferred] = customer.now, _find_cron(catalogue, preferred, customer.now)
     return known[1]
 

@@ -85,11 +85,8 @@ def next_cron(cron: Cron, after: Millis, zone_name: str) -> Millis | None:
     if not _FIRST_INSTANT <= after <= _LAST_INSTANT:
         return next_cron(cron, _FIRST_INSTANT, zone_name) if after < _FIRST_INSTANT else None
     wall = local(after, zone_name).replace(tzinfo=None, second=0, microsecond=0) - _MINUTE
-    for named in CronSim(cron.expression, wall):
-        instant = from_local(named, zone_name)
-        if instant > after:
-            return instant
-    return None
+    instants = (from_local(named, zone_name) for named in CronSim(cron.expression, wall))
+    return next((instant for instant in instants if instant > after), None)
 
 
 # Dates ----------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ sum is never cut, or the order would matter; only the score that is read is.
 """
 
 from collections.abc import Callable
-from math import exp2, floor, inf, log2
+from math import exp2, floor, log2
 from operator import le, lt
 from typing import Final
 
@@ -127,8 +127,6 @@ def _first(
 
 
 def _neighbourhood(customer: Customer, limit: float, half_life_ms: float) -> Millis:
-    """Return about when the sum has decayed to what rounds to the limit."""
-    if customer.score_at is None or not 0.0 < customer.score < inf:
-        return 0
-    halvings = log2(customer.score / (max(limit, 0.0) + _HALF_A_STEP))
-    return customer.score_at + floor(min(halvings * half_life_ms, float(LATEST)))
+    """Return about when the sum, above the limit now, has decayed to what rounds to it."""
+    halvings = log2(customer.score / (limit + _HALF_A_STEP))
+    return (customer.score_at or 0) + floor(min(halvings * half_life_ms, float(LATEST)))
