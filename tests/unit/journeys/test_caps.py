@@ -292,3 +292,15 @@ def test_caps_are_checked(cap: Json, path: str | None) -> None:
     documents: list[Json] = [workflow(on=[signup()]), HELLO, {"kind": "settings", "frequency_caps": [cap]}]
     found = validate([File(file="x.yaml", value=value) for value in documents]).problems
     assert [problem.path for problem in found] == ([] if path is None else [f"frequency_caps[0].{path}"])
+
+
+def test_a_cap_of_another_channel_hides_none_that_stands_behind_it() -> None:
+    caps: list[Json] = [{"channel": "sms", "max": 1, "per_hours": 24}, {"channel": "email", "max": 1, "per_hours": 24}]
+    journey = Journey(workflow(allow_multiple_executions=True), frequency_caps=caps)
+    journey.publish("signup")
+    journey.publish("signup", 1)
+    (held,) = journey.decisions("send_suppressed")
+    assert held.reason == "frequency_cap"
+    told: Json = (held.detail or {})["cap"]
+    assert isinstance(told, dict)
+    assert told["channel"] == "email"
