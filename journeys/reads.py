@@ -34,6 +34,8 @@ _MOVED_BY_EVENTS: Final = {
     "total_spent": PURCHASE,
     "avg_order_value": PURCHASE,
 }
+_MADE_OF: Final = {"email_status": "email"}
+"""Fields that another one decides on: a change lists that one alone."""
 OF_EVENTS: Final = frozenset(("event", "trigger", "execution"))
 """Roots of fields that have a value only while an event or an execution is in view."""
 
@@ -64,6 +66,8 @@ def _fields(path: str) -> Iterator[str]:
         yield path
         if path in _MOVED_BY_EVENTS:
             yield _MOVED_BY_EVENTS[path]
+        if path in _MADE_OF:
+            yield _MADE_OF[path]
         return
     match root:
         case "customer":

@@ -156,6 +156,14 @@ def test_whatever_a_condition_reads_an_event_that_changes_it_is_followed(
     assert not was_member or condition in (is_("first_seen", "exists"), is_("last_activity", "exists"))
 
 
+def test_another_address_has_another_status() -> None:
+    journey = Journey(segment("roles", is_("email_status", "eq", "role")))
+    journey.publish("customer_updated", email="ada@shop.example")
+    assert journey.customer().segments == []
+    journey.publish("customer_updated", 1, email="info@shop.example")
+    assert journey.customer().segments == ["roles"]
+
+
 def test_a_segment_may_ask_for_another_and_follows_it() -> None:
     documents = [
         segment("a", {"operator": "in_segment", "value": "b"}),
