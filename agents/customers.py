@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agents.engine import Engine
+from agents.engine import Engine, appended_at
 from agents.identity import receive
 from agents.outcomes import Outcome
 from agents.quotas import QUOTA_PREFIX
@@ -154,7 +154,7 @@ class CustomerFold:
             elif isinstance(mark, Command):
                 found = self._engine.obey(mark, record.timestamp)
             else:
-                found = self._engine.fire(record.timestamp)
+                found = self._engine.fire(record.timestamp, appended_at(record.headers))
             yield from self._fold_many(found, record, outputs)
             outputs = []
         yield self._folded(outputs, records[-1].offset + 1)

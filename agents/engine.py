@@ -1,7 +1,8 @@
 """One partition of the customer log, folded: the same code in the live worker, in `simulate` and in replay.
 
 The log's order is the order of decisions. Before a customer's record with timestamp T is handled, her own timers
-due up to T fire, each with `now` = its deadline; `fire` does the same for everybody when time itself comes by.
+due up to T fire, each with `now` = its deadline; `fire` does the same for everybody when time itself comes by. In a log
+that was written live, a timer that is more than a minute late by the record's `appended` is decided as of then.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,11 +17,12 @@ from journeys.catalogue import Catalogue
 from journeys.commands import applied, is_named
 from journeys.decide import DUE, deadline, decide
 from journeys.migrating import is_behind
+from journeys.overdue import decision_time
 from journeys.rescheduling import moves_deadlines
 from schemas.customer import Customer
 from schemas.events import Event
 from schemas.instants import EARLIEST, Millis
-from schemas.log import SEQUENCE, Command, Headers, Holds, header
+from schemas.log import APPENDED, SEQUENCE, Command, Headers, Holds, header, unpack_number
 from tables.customers import CustomersTable
 from tables.quotas import QuotasTable
 from tables.waiting import WaitingTable
@@ -147,7 +149,7 @@ class Engine:
                     return aside
             due_at = table.due.deadline(key)
             if due_at is not None and due_at <= at:
-                outcomes = self.fire_own(key, customer, at)
+                outcomes = self.fire_own(key, customer, at, appended_at(headers))
                 if customer.is_forgotten:
                     customer = self.begin(key)
                 elif customer.pending:
@@ -169,12 +171,15 @@ class Engine:
         self.table.add(key, customer)
         return customer
 
-    def fire_own(self, key: bytes, customer: Customer, until: Millis) -> list[Outcome]:
-        """Fire the customer's own timers due up to an instant, or up to the first for which she has to ask."""
+    def fire_own(self, key: bytes, customer: Customer, until: Millis, appended: Millis | None = None) -> list[Outcome]:
+        """Fire the customer's own timers due up to an instant, or up to the first for which she has to ask.
+
+        `appended` is as in `fire`.
+        """
         catalogue, outcomes = self.in_force, []
         due_at = deadline(customer, catalogue)
         while due_at is not None and due_at <= until:
-            now = max(due_at, customer.now)
+            now = max(decision_time(due_at, appended), customer.now)
             effects = decide(customer, DUE, catalogue, now)
             if effects:
                 outcomes.append(Outcome(customer.customer_id, now, effects))
@@ -204,8 +209,14 @@ class Engine:
         letters, self.letters = self.letters, []
         return letters
 
-    def fire(self, until: Millis) -> Iterator[Outcome]:
-        """Fire everybody's timers due up to an instant, in the order (deadline, customer)."""
+    def fire(self, until: Millis, appended: Millis | None = None) -> Iterator[Outcome]:
+        """Fire everybody's timers due up to an instant, in the order (deadline, customer).
+
+        Args:
+            until: the instant.
+            appended: the clock when the record that brings time by was appended: a timer that is more than a minute
+                late by it is decided as of then. None where nothing is late.
+        """
         catalogue, table = self._in_force(), self.table
         while (entry := table.due.next_due(until)) is not None:
             due_at, key = entry
@@ -213,7 +224,8 @@ class Engine:
             if customer is None:
                 table.due.set(key, None)
                 continue
-            effects = decide(customer, DUE, catalogue, due_at)
+            now = max(decision_time(due_at, appended), customer.now)
+            effects = decide(customer, DUE, catalogue, now)
             if customer.is_forgotten:
                 table.remove(key)
             elif customer.pending:
@@ -222,7 +234,7 @@ class Engine:
             else:
                 table.touch(key, deadline(customer, catalogue))
             if effects or self.letters:
-                yield Outcome(customer.customer_id, due_at, effects)
+                yield Outcome(customer.customer_id, now, effects)
         if self.passed is None or until > self.passed:
             self.passed = until
 
@@ -240,6 +252,12 @@ class Engine:
             msg = "the log has a record before its first catalogue mark"
             raise RuntimeError(msg)
         return self.catalogue
+
+
+def appended_at(headers: Headers) -> Millis | None:
+    """Return the clock at the append of a record; None in a log with its own clock."""
+    packed = header(headers, APPENDED)
+    return None if packed is None else unpack_number(packed)
 
 
 def customer_name(key: bytes) -> str:

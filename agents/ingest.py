@@ -51,7 +51,7 @@ from schemas.topics import CUSTOMER_LOG, DEAD_LETTERS
 from schemas.wire import decode_event, schema_id
 from streams.appending import Appender, NewRecord
 from streams.batches import Batch
-from streams.fold import Record
+from streams.fold import Header, Record
 from streams.partitions import partition_of
 from streams.sources import Sources
 
@@ -122,8 +122,15 @@ class _Translator:
             if number is not None and self._around.schema_of(number) is None:
                 await asyncio.to_thread(self._around.look_up_schema, number)
 
-    def take(self, tp: TP, record: Record, timestamp: Millis, appended: bytes) -> None:
-        """Translate one record; it leaves with the next `append`."""
+    def take(self, tp: TP, record: Record, timestamp: Millis, appended: bytes | None = None) -> None:
+        """Translate one record; it leaves with the next `append`.
+
+        Args:
+            tp: where it came from.
+            record: as it was published.
+            timestamp: its time in the log, epoch milliseconds.
+            appended: our clock, packed; None in the log's own clock, where nothing is late.
+        """
         self._count += 1
         try:
             event = read_public_record(record.value or b"", self._streams[tp.topic], self._around.schema_of)
@@ -132,11 +139,12 @@ class _Translator:
             self._waiting[target].append(dead_letter(record, tp, problem))
             return
         source = Source(self._around.topic_ids[tp.topic], tp.partition, record.offset)
+        stamp = [] if appended is None else [(APPENDED, appended)]
         if event.type in LINKING_TYPES:
-            self._take_linking(event, source, timestamp, appended, header(record.headers, SEQUENCE))
+            self._take_linking(event, source, timestamp, stamp, header(record.headers, SEQUENCE))
             return
         key = customer_key(event)
-        headers = [(SOURCE, pack_source(source)), (APPENDED, appended)]
+        headers = [(SOURCE, pack_source(source)), *stamp]
         sequence = header(record.headers, SEQUENCE)
         if sequence is not None:
             headers.append((SEQUENCE, sequence))
@@ -145,12 +153,12 @@ class _Translator:
         )
 
     def _take_linking(
-        self, event: Event, source: Source, timestamp: Millis, appended: bytes, sequence: bytes | None
+        self, event: Event, source: Source, timestamp: Millis, stamp: list[Header], sequence: bytes | None
     ) -> None:
         """Translate an event that may make one of two customers, into a record for each."""
         value = encode_event(event)
         for nth, (key, link) in enumerate(log_records(event)):
-            headers = [(SOURCE, pack_source(replace(source, nth=nth))), (APPENDED, appended)]
+            headers = [(SOURCE, pack_source(replace(source, nth=nth))), *stamp]
             if link is not None:
                 headers.insert(0, (LINK, encode_link(link)))
             if sequence is not None:
@@ -237,7 +245,7 @@ class MergingIngest:
         """Merge up to the end marks, write the final marks, and wait for the end of the assignment."""
         partitions = await appender.partition_count(self._around.prefix + CUSTOMER_LOG)
         translator = _Translator(self._around, appender, partitions)
-        merge = _Merge(sources, translator, appender, pack_number(self._around.clock()))
+        merge = _Merge(sources, translator, appender)
         if await merge.run():
             async for _ in sources.batches():
                 pass
@@ -246,11 +254,10 @@ class MergingIngest:
 class _Merge:
     """The merge in progress: a heap with the head of every lane, refilled as lanes run dry."""
 
-    def __init__(self, sources: Sources, translator: _Translator, appender: Appender, appended: bytes) -> None:
+    def __init__(self, sources: Sources, translator: _Translator, appender: Appender) -> None:
         self._sources = sources
         self._translator = translator
         self._appender = appender
-        self._appended = appended
         self._lanes = {tp: _Lane(tp) for tp in sources.partitions}
         self._committed_at = asyncio.get_running_loop().time()
 
@@ -284,7 +291,7 @@ class _Merge:
                 # The position stays on the end mark, so that a restarted merge meets it again.
                 lane.ended_at, lane.position = record.timestamp, record.offset
                 return True
-            self._translator.take(lane.tp, record, record.timestamp, self._appended)
+            self._translator.take(lane.tp, record, record.timestamp)
             lane.position = record.offset + 1
             if lane.paused and len(lane.records) < MOST_WAITING // 2:
                 self._resume(lane)

@@ -1,11 +1,12 @@
 """The customer log: which records it holds besides events, and what its headers mean.
 
 An event has a key (`c:` customer or `a:` visitor) and the JSON of `schemas.events.Event` as its value. A record
-without a key concerns the whole partition: a catalogue mark, a command, or the final mark that ends a log with its own
-clock.
+without a key concerns the whole partition: a catalogue mark, a command, a tick, or the final mark that ends a log with
+its own clock.
 
 Headers, all optional but `source`: `source` 28 bytes, where the record came from; `sequence` 8 bytes, the line of a
-file; `appended` 8 bytes, the ingest's clock at the append, epoch milliseconds. All numbers are big-endian.
+file; `appended` 8 bytes, the clock of who appended it, epoch milliseconds (a log with its own clock has none, since
+nothing is late there). All numbers are big-endian.
 """
 
 import struct
@@ -69,6 +70,10 @@ class FinalMark(Struct, frozen=True, kw_only=True, tag_field="mark", tag="final"
     """Time ends here: everything due up to the record's timestamp fires, and nothing follows."""
 
 
+class Tick(Struct, frozen=True, kw_only=True, tag_field="mark", tag="tick"):
+    """Time has come to the record's timestamp for everybody in the partition; `appended` says when that was known."""
+
+
 class Command(Struct, frozen=True, kw_only=True, tag_field="mark", tag="command"):
     """What an operator asks for: to pause, resume or cancel.
 
@@ -95,7 +100,7 @@ class Holds(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When the latest hold ended."""
 
 
-Mark = CatalogueMark | FinalMark | Command
+Mark = CatalogueMark | FinalMark | Tick | Command
 Clock = Literal["wall", "log"]
 
 _encoder: Final = msgspec.json.Encoder()

@@ -10,6 +10,7 @@ from schemas.log import (
     FinalMark,
     Mark,
     Source,
+    Tick,
     decode_mark,
     encode_mark,
     header,
@@ -42,6 +43,7 @@ def test_sources_sort_as_bytes_as_they_do_by_partition_offset_and_place() -> Non
     [
         CatalogueMark(number=3, rules_version=4, tzdata="2026a"),
         FinalMark(),
+        Tick(),
         Command(command_id="c1", action="pause", workflow_id="w"),
         Command(command_id="c2", action="cancel", customer_key="c:ada", execution_id="x"),
         Command(command_id="c3", action="resume", channel="sms"),

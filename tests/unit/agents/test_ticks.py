@@ -1,0 +1,196 @@
+"""Ticks in the customer log: time passes for everybody in a partition, and what comes by too late is decided as of then.
+
+The start of a journey is 2026-01-01, 09:00 UTC. Every signup begins a wait of an hour, behind which a mail goes out.
+"""
+
+import asyncio
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.customers import TIMERS_AT_ONCE, CustomerFold
+from journeys.catalogue import Catalogue
+from journeys.overdue import OVERDUE_AFTER_MS
+from schemas.events import customer_key
+from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
+from schemas.log import APPENDED, CatalogueMark, Tick, encode_event, encode_mark, pack_number
+from tests.journey import START, Document, compiled, event, is_, mail, silence, wait, workflow
+
+CART = workflow(wait("p", "mail", duration_hours=1), mail(), exit_conditions=[is_("event.type", "eq", "order_placed")])
+LATE = MINUTE_MS + 1
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """A record of the log."""
+
+    offset: int
+    timestamp: Millis
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+class Log:
+    """A log as ingest and owner write it live, and the folds of it."""
+
+    def __init__(self, *documents: Document, **defaults: object) -> None:
+        self.catalogue: Catalogue = compiled(*documents, number=1, **defaults)  # type: ignore[arg-type]
+        self.records: list[Taken] = []
+        self._put(0, 0, None, encode_mark(CatalogueMark(number=1, rules_version=1, tzdata="x")))
+
+    def publish(self, name: str, at: Millis, *, late: Millis = 0, customer: str = "ada") -> None:
+        """Append an event, so late."""
+        made, _ = event(
+            name,
+            at=at,
+            event_id=f"e{len(self.records)}",
+            customer_id=customer,
+            properties={"email": f"{customer}@shop.example"},
+        )
+        self._put(at, at + late, customer_key(made), encode_event(made))
+
+    def tick(self, at: Millis, *, late: Millis = 0) -> None:
+        """Append a tick, so late."""
+        self._put(at, at + late, None, encode_mark(Tick()))
+
+    def _put(self, at: Millis, appended: Millis, key: bytes | None, value: bytes) -> None:
+        headers = ((APPENDED, pack_number(START + appended)),)
+        self.records.append(Taken(len(self.records), START + at, key, value, headers))
+
+    def folded(
+        self, *, slices: int = 1_000, killed_after: frozenset[int] = frozenset()
+    ) -> list[tuple[str, int, bytes]]:
+        """Return what folding writes, by a fold that is restored from what was committed after some of its parts."""
+        changelog: list[tuple[bytes, bytes | None]] = []
+        written: list[tuple[str, int, bytes]] = []
+        parts, position, ends = 0, 0, False
+        while not ends:
+            fold = CustomerFold("t.", self._load, 1)
+            fold.restore(changelog)
+            position = fold.next_offset() or 0
+            ends = True
+            while position < len(self.records):
+                given_now = self.records[position : position + slices]
+                asyncio.run(fold.prepare(given_now))
+                for part in fold.fold(given_now):
+                    written += [(out.topic, out.timestamp - START, out.value) for out in part.outputs]
+                    changelog += fold.changes()
+                    parts, position = parts + 1, part.next_offset
+                    if parts in killed_after:
+                        ends = False
+                        break
+                if not ends:
+                    break
+        return written
+
+    async def _load(self, _number: int) -> Catalogue:
+        return self.catalogue
+
+    def sent_at(self) -> list[Millis]:
+        """Return when mails went out, in order."""
+        return [at for topic, at, _ in self.folded() if topic == "t.email-sends"]
+
+
+@pytest.mark.parametrize(("until", "sent"), [(-1, []), (0, [HOUR_MS]), (1, [HOUR_MS])])
+def test_a_tick_fires_what_is_due_up_to_it_for_customers_of_whom_nothing_comes(
+    until: Millis, sent: list[Millis]
+) -> None:
+    log = Log(CART)
+    log.publish("signup", 0)
+    log.tick(HOUR_MS + until)
+    assert log.sent_at() == sent
+
+
+@pytest.mark.parametrize(
+    ("late", "sent"),
+    [(OVERDUE_AFTER_MS, HOUR_MS), (OVERDUE_AFTER_MS + 1, HOUR_MS + OVERDUE_AFTER_MS + 1), (DAY_MS, HOUR_MS + DAY_MS)],
+)
+def test_a_timer_more_than_a_minute_late_is_decided_as_of_when_time_came_by(late: Millis, sent: Millis) -> None:
+    log = Log(CART)
+    log.publish("signup", 0)
+    log.tick(HOUR_MS, late=late)
+    assert log.sent_at() == [sent]
+
+
+def test_her_own_record_brings_her_overdue_timers_as_of_its_append() -> None:
+    """After an outage her next event may come before any tick does; both say the same of what is late."""
+    log = Log(CART)
+    log.publish("signup", 0)
+    log.publish("page_viewed", HOUR_MS, late=LATE)
+    assert log.sent_at() == [HOUR_MS + LATE]
+
+
+def test_after_an_outage_the_purchase_that_came_in_time_ends_the_wait() -> None:
+    """The tick stands behind what was published before it, however much later both were appended."""
+    log = Log(CART)
+    log.publish("signup", 0)
+    log.publish("order_placed", HOUR_MS - 1, late=5 * HOUR_MS)
+    log.tick(HOUR_MS, late=5 * HOUR_MS)
+    log.tick(7 * HOUR_MS)
+    assert log.sent_at() == []
+
+
+def test_what_fell_due_in_the_evening_and_comes_by_in_quiet_hours_waits_for_the_morning() -> None:
+    """Due at 20:00, the worker is back at 23:00, and nights are quiet until 08:00, which is 23 hours after the start."""
+    evening = workflow(wait("p", "mail", duration_hours=11), mail())
+    log = Log(evening, quiet_hours={"start": "22:00", "end": "08:00"})
+    log.publish("signup", 0)
+    log.tick(11 * HOUR_MS, late=3 * HOUR_MS)
+    log.tick(23 * HOUR_MS - 1)
+    assert log.sent_at() == []
+    log.tick(23 * HOUR_MS)
+    assert log.sent_at() == [23 * HOUR_MS]
+
+
+@pytest.mark.parametrize(
+    ("on_overdue", "grace_hours", "sent"),
+    [("send", 5, [6 * HOUR_MS]), ("send", 4, []), ("skip", 5, []), ("exit", 5, []), ("reschedule", 4, [6 * HOUR_MS])],
+)
+def test_the_step_says_what_becomes_of_what_an_outage_made_late(
+    on_overdue: str, grace_hours: int, sent: list[Millis]
+) -> None:
+    """Five hours late; with a grace of five it still goes out, with four no more."""
+    log = Log(workflow(wait("p", "mail", duration_hours=1), mail(on_overdue=on_overdue, grace_hours=grace_hours)))
+    log.publish("signup", 0)
+    log.tick(HOUR_MS, late=5 * HOUR_MS)
+    log.tick(7 * HOUR_MS)
+    assert log.sent_at() == sent
+
+
+def test_stale_and_early_ticks_find_nothing() -> None:
+    log = Log(CART)
+    log.publish("signup", 0)
+    for at in (-DAY_MS, 0, HOUR_MS - 1, HOUR_MS, HOUR_MS, 0, -DAY_MS):
+        log.tick(at)
+    assert log.sent_at() == [HOUR_MS]
+
+
+def test_many_timers_of_one_tick_fire_in_bounded_parts_each_once() -> None:
+    """A fold that dies between two parts goes on behind what was committed, at the same instants."""
+    log, many = Log(CART), 2 * TIMERS_AT_ONCE + 1
+    for number in range(many):
+        log.publish("signup", number % 2, customer=f"c{number}")
+    log.tick(HOUR_MS + 1, late=HOUR_MS)
+    whole = log.folded(slices=10_000)
+    assert sum(topic == "t.email-sends" for topic, _, _ in whole) == many
+    assert log.folded(slices=10_000, killed_after=frozenset({2, 3})) == whole
+
+
+@given(st.data())
+def test_a_log_with_its_ticks_folded_again_gives_the_same_records(data: st.DataObject) -> None:
+    """Whatever ticks stand in it, however late, in slices of any size and with deaths after any part."""
+    log = Log(CART, workflow(mail("quiet"), id="quiet", on=[silence(2)]))
+    now = 0
+    for _ in range(data.draw(st.integers(1, 12))):
+        now += data.draw(st.sampled_from([0, 1, MINUTE_MS, 20 * MINUTE_MS, HOUR_MS]))
+        late = data.draw(st.sampled_from([0, OVERDUE_AFTER_MS, OVERDUE_AFTER_MS + 1, 3 * HOUR_MS]))
+        if data.draw(st.booleans()):
+            log.tick(now, late=late)
+        else:
+            name = data.draw(st.sampled_from(["signup", "order_placed", "page_viewed"]))
+            log.publish(name, now, late=late, customer=data.draw(st.sampled_from(["ada", "bob"])))
+    log.tick(now + 9 * HOUR_MS)
+    deaths = data.draw(st.frozensets(st.integers(1, 12), max_size=3))
+    assert log.folded(slices=data.draw(st.integers(1, 5)), killed_after=deaths) == log.folded()
