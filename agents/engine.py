@@ -15,7 +15,7 @@ from agents.outcomes import Letter, Outcome
 from agents.quotas import ask
 from journeys.catalogue import Catalogue
 from journeys.commands import applied, is_named
-from journeys.decide import DUE, deadline, decide
+from journeys.decide import Due, deadline, decide
 from journeys.migrating import is_behind
 from journeys.overdue import decision_time
 from journeys.rescheduling import moves_deadlines
@@ -180,7 +180,7 @@ class Engine:
         due_at = deadline(customer, catalogue)
         while due_at is not None and due_at <= until:
             now = max(decision_time(due_at, appended), customer.now)
-            effects = decide(customer, DUE, catalogue, now)
+            effects = decide(customer, Due(due_at), catalogue, now)
             if effects:
                 outcomes.append(Outcome(customer.customer_id, now, effects))
             if customer.pending:
@@ -225,7 +225,7 @@ class Engine:
                 table.due.set(key, None)
                 continue
             now = max(decision_time(due_at, appended), customer.now)
-            effects = decide(customer, DUE, catalogue, now)
+            effects = decide(customer, Due(due_at), catalogue, now)
             if customer.is_forgotten:
                 table.remove(key)
             elif customer.pending:

@@ -67,7 +67,14 @@ Awaited = tuple[CompiledTrigger, Change]
 
 
 class Due(msgspec.Struct, frozen=True):
-    """The input that says: time has come to `now`."""
+    """The input that says: time has come to `now`.
+
+    Where what was due is late, `now` lies behind the instant that time has come to, `until`: what is due between the
+    two isn't fired, for an event that is still to come may cancel it.
+    """
+
+    until: Millis | None = None
+    """None: `now`."""
 
 
 class Granted(msgspec.Struct, frozen=True):
@@ -105,10 +112,10 @@ def decide(
         return _decide_migration(customer, entry, now)
     if isinstance(entry, Granted):
         return _decide_granted(customer, catalogue, now)
-    due_at = deadline(customer, catalogue)
-    if due_at is None or due_at > now:
+    due_at, until = deadline(customer, catalogue), now if entry.until is None else entry.until
+    if due_at is None or due_at > until:
         return []
-    return _decide_due(customer, catalogue, now)
+    return _decide_due(customer, catalogue, now, until)
 
 
 def deadline(customer: Customer, catalogue: Catalogue) -> Millis | None:
@@ -606,10 +613,11 @@ def _decide_granted(customer: Customer, catalogue: Catalogue, now: Millis) -> li
 # Time ---------------------------------------------------------------------------------------------------------
 
 
-def _decide_due(customer: Customer, catalogue: Catalogue, now: Millis) -> list[Effect]:
+def _decide_due(customer: Customer, catalogue: Catalogue, now: Millis, until: Millis) -> list[Effect]:
     since, customer.now = customer.now, now
     scene = Scene(customer=customer, now=now, half_life_ms=catalogue.half_life_ms)
-    turn = Turn(customer=customer, catalogue=catalogue, now=now, cause=str(now), scene=scene)
+    # Of what is late several instants may be decided at the same now; each is a cause of its own.
+    turn = Turn(customer=customer, catalogue=catalogue, now=now, cause=str(until), scene=scene, until=until)
     if customer.watched_by != catalogue.watch.number:
         keep_under_new_catalogue(turn)
     keep_in_time(turn, since)
@@ -679,11 +687,11 @@ def _end_in_time(turn: Turn, since: Millis, *, has_changed: bool) -> None:
     """End the executions that have expired, then those that goal or exit conditions end."""
     executions = sorted(turn.customer.executions, key=lambda execution: _timer_rank(turn, execution))
     for execution in executions:
-        if execution.expires_at <= turn.now:
+        if execution.expires_at <= turn.due_until:
             end(turn, execution, "expired")
     if turn.catalogue.judges:
         for execution in executions:
-            if execution.expires_at > turn.now:
+            if execution.expires_at > turn.due_until:
                 judge_in_time(turn, execution, since, has_changed=has_changed)
 
 
@@ -693,12 +701,12 @@ def _due_triggers(turn: Turn, previous: Millis) -> list[tuple[CompiledTrigger, A
     due: list[tuple[CompiledTrigger, Absence | LocalTime | None]] = []
     for trigger in catalogue.silences:
         due_at = _silence_due(customer, trigger, catalogue)
-        if due_at is not None and due_at <= turn.now:
+        if due_at is not None and due_at <= turn.due_until:
             due.append((trigger, None))
     due += [
         (catalogue.absences[absence.trigger], absence)
         for absence in customer.absences
-        if absence.due_at <= turn.now and absence.trigger in catalogue.absences
+        if absence.due_at <= turn.due_until and absence.trigger in catalogue.absences
     ]
     due += due_occasions(customer, catalogue, previous, turn.now)
     # Those of one trigger stay in the order in which they began.
@@ -713,7 +721,7 @@ def _due_branches(turn: Turn, since: Millis, *, has_changed: bool) -> Iterator[t
         workflow = workflow_of(turn, execution)
         for visit in execution.branches:
             step = workflow.steps[visit.step_id]
-            if is_due(execution, visit, holds, turn.now) or (
+            if is_due(execution, visit, holds, turn.due_until) or (
                 step.awaited is not None and may_hold(turn, execution, visit, since, has_changed)
             ):
                 rank = (visit.due_at or 0, step.timing is None, *_timer_rank(turn, execution), step.order, visit.visit)

@@ -42,6 +42,8 @@ class Turn(Struct, kw_only=True, eq=False):
     """What changed about the customer that triggers can wait for, until they have been looked at."""
     overdue_since: Millis | None = None
     """While a branch moves that couldn't when it was due: its instant."""
+    until: Millis | None = None
+    """The instant that time has come to, where that may lie before now."""
     is_release: bool = False
     """Whether an execution has just been resumed, and what is overdue was held by its pause."""
     state_hash: str | None = None
@@ -49,6 +51,11 @@ class Turn(Struct, kw_only=True, eq=False):
     """`now` as text, once it is needed."""
     series: str = ""
     """What the ids of this turn's decisions have in common, once it is needed."""
+
+    @property
+    def due_until(self) -> Millis:
+        """The instant up to which timers fire."""
+        return self.now if self.until is None else self.until
 
     def record(
         self,

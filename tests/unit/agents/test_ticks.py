@@ -3,94 +3,18 @@
 The start of a journey is 2026-01-01, 09:00 UTC. Every signup begins a wait of an hour, behind which a mail goes out.
 """
 
-import asyncio
-
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.customers import TIMERS_AT_ONCE, CustomerFold
-from journeys.catalogue import Catalogue
+from agents.customers import TIMERS_AT_ONCE
 from journeys.overdue import OVERDUE_AFTER_MS
-from schemas.events import customer_key
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
-from schemas.log import APPENDED, CatalogueMark, Tick, encode_event, encode_mark, pack_number
-from tests.journey import START, Document, compiled, event, is_, mail, silence, wait, workflow
+from tests.journey import is_, mail, silence, wait, workflow
+from tests.live_log import Log
 
 CART = workflow(wait("p", "mail", duration_hours=1), mail(), exit_conditions=[is_("event.type", "eq", "order_placed")])
 LATE = MINUTE_MS + 1
-
-
-class Taken(msgspec.Struct, frozen=True):
-    """A record of the log."""
-
-    offset: int
-    timestamp: Millis
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
-
-
-class Log:
-    """A log as ingest and owner write it live, and the folds of it."""
-
-    def __init__(self, *documents: Document, **defaults: object) -> None:
-        self.catalogue: Catalogue = compiled(*documents, number=1, **defaults)  # type: ignore[arg-type]
-        self.records: list[Taken] = []
-        self._put(0, 0, None, encode_mark(CatalogueMark(number=1, rules_version=1, tzdata="x")))
-
-    def publish(self, name: str, at: Millis, *, late: Millis = 0, customer: str = "ada") -> None:
-        """Append an event, so late."""
-        made, _ = event(
-            name,
-            at=at,
-            event_id=f"e{len(self.records)}",
-            customer_id=customer,
-            properties={"email": f"{customer}@shop.example"},
-        )
-        self._put(at, at + late, customer_key(made), encode_event(made))
-
-    def tick(self, at: Millis, *, late: Millis = 0) -> None:
-        """Append a tick, so late."""
-        self._put(at, at + late, None, encode_mark(Tick()))
-
-    def _put(self, at: Millis, appended: Millis, key: bytes | None, value: bytes) -> None:
-        headers = ((APPENDED, pack_number(START + appended)),)
-        self.records.append(Taken(len(self.records), START + at, key, value, headers))
-
-    def folded(
-        self, *, slices: int = 1_000, killed_after: frozenset[int] = frozenset()
-    ) -> list[tuple[str, int, bytes]]:
-        """Return what folding writes, by a fold that is restored from what was committed after some of its parts."""
-        changelog: list[tuple[bytes, bytes | None]] = []
-        written: list[tuple[str, int, bytes]] = []
-        parts, position, ends = 0, 0, False
-        while not ends:
-            fold = CustomerFold("t.", self._load, 1)
-            fold.restore(changelog)
-            position = fold.next_offset() or 0
-            ends = True
-            while position < len(self.records):
-                given_now = self.records[position : position + slices]
-                asyncio.run(fold.prepare(given_now))
-                for part in fold.fold(given_now):
-                    written += [(out.topic, out.timestamp - START, out.value) for out in part.outputs]
-                    changelog += fold.changes()
-                    parts, position = parts + 1, part.next_offset
-                    if parts in killed_after:
-                        ends = False
-                        break
-                if not ends:
-                    break
-        return written
-
-    async def _load(self, _number: int) -> Catalogue:
-        return self.catalogue
-
-    def sent_at(self) -> list[Millis]:
-        """Return when mails went out, in order."""
-        return [at for topic, at, _ in self.folded() if topic == "t.email-sends"]
 
 
 @pytest.mark.parametrize(("until", "sent"), [(-1, []), (0, [HOUR_MS]), (1, [HOUR_MS])])
@@ -130,6 +54,27 @@ def test_after_an_outage_the_purchase_that_came_in_time_ends_the_wait() -> None:
     log.tick(HOUR_MS, late=5 * HOUR_MS)
     log.tick(7 * HOUR_MS)
     assert log.sent_at() == []
+
+
+@pytest.mark.parametrize("brings", ["tick", "page_viewed", "order_placed"])
+@pytest.mark.parametrize(("bought_at", "sent"), [(3 * HOUR_MS, [6 * HOUR_MS]), (3 * HOUR_MS + 1, [6 * HOUR_MS] * 2)])
+def test_what_is_late_takes_nothing_along_that_an_event_still_to_come_may_cancel(
+    brings: str, bought_at: Millis, sent: list[Millis]
+) -> None:
+    """The first mail is due at one o'clock and decided as of six; the second is due at three, and so is a purchase."""
+    second = workflow(
+        wait("q", "late", duration_hours=3), mail("late"), id="second",
+        exit_conditions=[is_("event.type", "eq", "order_placed")],
+    )  # fmt: skip
+    log = Log(workflow(wait("p", "mail", duration_hours=1), mail()), second)
+    log.publish("signup", 0)
+    if brings == "tick":
+        log.tick(HOUR_MS, late=5 * HOUR_MS)
+    elif brings == "page_viewed":
+        log.publish(brings, HOUR_MS, late=5 * HOUR_MS)
+    log.publish("order_placed", bought_at - 1, late=6 * HOUR_MS - bought_at + 1)
+    log.tick(7 * HOUR_MS)
+    assert log.sent_at() == sent
 
 
 def test_what_fell_due_in_the_evening_and_comes_by_in_quiet_hours_waits_for_the_morning() -> None:

@@ -1,0 +1,106 @@
+"""A partition of the customer log as ingest and owner write it live, and the folds of it."""
+
+import asyncio
+from collections import deque
+
+import msgspec
+
+from agents.customers import CustomerFold
+from journeys.catalogue import Catalogue
+from schemas.instants import Millis
+from schemas.linking import LINK, MergeOut, encode_link, log_records
+from schemas.log import APPENDED, CatalogueMark, Headers, Tick, encode_event, encode_mark, pack_number
+from streams.fold import Output
+from tests.journey import START, Document, compiled, event
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """A record of the log."""
+
+    offset: int
+    timestamp: Millis
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class Log:
+    """A log as ingest and owner write it live, and the folds of it."""
+
+    def __init__(self, *documents: Document, **defaults: object) -> None:
+        self.catalogue: Catalogue = compiled(*documents, number=1, **defaults)  # type: ignore[arg-type]
+        self.records: list[Taken] = []
+        self._put(0, 0, None, encode_mark(CatalogueMark(number=1, rules_version=1, tzdata="x")))
+
+    def publish(
+        self, name: str, at: Millis, *, late: Millis = 0, customer: str | None = "ada", visitor: str | None = None
+    ) -> None:
+        """Append an event, so late; one that links two as a record for each."""
+        made, _ = event(
+            name,
+            at=at,
+            event_id=f"e{len(self.records)}",
+            customer_id=customer,
+            anonymous_id=visitor,
+            properties={"email": f"{customer or visitor}@shop.example"},
+        )
+        for key, link in log_records(made):
+            value = b"" if isinstance(link, MergeOut) else encode_event(made)
+            self._put(at, at + late, key, value, () if link is None else ((LINK, encode_link(link)),))
+
+    def tick(self, at: Millis, *, late: Millis = 0) -> None:
+        """Append a tick, so late."""
+        self._put(at, at + late, None, encode_mark(Tick()))
+
+    def _put(self, at: Millis, appended: Millis, key: bytes | None, value: bytes, first: Headers = ()) -> None:
+        headers = (*first, (APPENDED, pack_number(START + appended)))
+        self.records.append(Taken(len(self.records), START + at, key, value, headers))
+
+    def folded(
+        self, *, slices: int = 1_000, killed_after: frozenset[int] = frozenset()
+    ) -> list[tuple[str, int, bytes]]:
+        """Return what folding writes, by a fold that is restored from what was committed after some of its parts."""
+        changelog: list[tuple[bytes, bytes | None]] = []
+        written: list[tuple[str, int, bytes]] = []
+        parts, position, ends = 0, 0, False
+        while not ends:
+            fold = CustomerFold("t.", self._load, 1)
+            fold.restore(changelog)
+            position = fold.next_offset() or 0
+            ends = True
+            while position < len(self.records):
+                given_now = self.records[position : position + slices]
+                asyncio.run(fold.prepare(given_now))
+                for part in fold.fold(given_now):
+                    written += [(out.topic, out.timestamp - START, out.value) for out in part.outputs]
+                    changelog += fold.changes()
+                    parts, position = parts + 1, part.next_offset
+                    if parts in killed_after:
+                        ends = False
+                        break
+                if not ends:
+                    break
+        return written
+
+    def answer(self, behind: int = 0) -> None:
+        """Put what customers and places tell each other into the log, each so many records behind where it was said."""
+        fold, came, self.records = CustomerFold("t.", self._load, 1), deque(self.records), []
+        said: deque[tuple[int, Output]] = deque()
+        while came or said:
+            if said and (not came or said[0][0] <= len(self.records)):
+                output = said.popleft()[1]
+                taken = Taken(len(self.records), output.timestamp, output.key, output.value, output.headers)
+            else:
+                taken = msgspec.structs.replace(came.popleft(), offset=len(self.records))
+            self.records.append(taken)
+            asyncio.run(fold.prepare([taken]))
+            for part in fold.fold([taken]):
+                letters = [output for output in part.outputs if output.topic == "t.customer-log"]
+                said.extend((len(self.records) + behind, letter) for letter in letters)
+
+    async def _load(self, _number: int) -> Catalogue:
+        return self.catalogue
+
+    def sent_at(self) -> list[Millis]:
+        """Return when mails went out, in order."""
+        return [at for topic, at, _ in self.folded() if topic == "t.email-sends"]
