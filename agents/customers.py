@@ -4,7 +4,7 @@
 - key: `c:` customer or `a:` visitor; records without a key are marks for the partition
 - table: customers (changelog `customers-changelog`, same partition number), and the position record `p`
 - writes: `email-sends`, `sms-sends`, `push-sends`, `social-sends`, `decisions`, `webhook-calls`, to the same partition
-  number; and to `customer-log` what customers who are merged tell each other (`agents/identity.py`)
+  number; and to `customer-log` what customers who are merged tell each other (`agents/identity.py`), and ticks
 - guarantee: exactly once; outputs, changelog and position are one transaction
 - a crash repeats: the transaction under way, from the last committed position, to the same result
 """
@@ -22,11 +22,13 @@ from agents.identity import receive
 from agents.outcomes import Outcome
 from agents.quotas import QUOTA_PREFIX
 from journeys.catalogue import Catalogue, compile_catalogue
+from schemas.customer import NO_DEADLINE
 from schemas.decisions import Send, WebhookCall, encode_effect
 from schemas.definitions import Definitions
 from schemas.instants import EARLIEST, Millis
 from schemas.linking import LINK, encode_link
 from schemas.log import (
+    APPENDED,
     ORIGIN_BYTES,
     POSITION,
     SEQUENCE,
@@ -34,9 +36,12 @@ from schemas.log import (
     CatalogueMark,
     Command,
     Holds,
+    Tick,
     decode_event,
     decode_mark,
+    encode_mark,
     header,
+    pack_number,
     pack_place,
 )
 from schemas.topics import CUSTOMER_LOG, DECISIONS, SEND_TOPIC_OF_CHANNEL, WEBHOOK_CALLS
@@ -87,6 +92,8 @@ class CustomerFold:
         self._position: Position | None = None
         self._next_offset = 0
         self._upcoming: dict[int, Catalogue] = {}
+        self._ticked: Millis | None = None
+        """The tick that was written last, until it comes back; another could do no more than this one will."""
         self._decisions_topic = prefix + DECISIONS
         self._webhooks_topic = prefix + WEBHOOK_CALLS
         self._send_topics = {channel: prefix + name for channel, name in SEND_TOPIC_OF_CHANNEL.items()}
@@ -140,6 +147,22 @@ class CustomerFold:
     async def _switch_later(self, mark: CatalogueMark) -> None:
         self._upcoming[mark.number] = await self._load_catalogue(mark.number)
 
+    def next_time(self) -> Millis | None:
+        """Return when anybody is due next; None for never, and while a tick is under way."""
+        if self._ticked is not None:
+            return None
+        entry = self._engine.table.due.next_due(NO_DEADLINE)
+        return None if entry is None else entry[0]
+
+    def time_record(self, until: Millis, now: Millis) -> Output | None:
+        """Return a tick to be written to the log; None while nobody is due up to it."""
+        due_at = self.next_time()
+        if due_at is None or due_at > until:
+            return None
+        self._ticked = until
+        appended = ((APPENDED, pack_number(now)),)
+        return Output(topic=self._log_topic, key=None, value=encode_mark(Tick()), timestamp=until, headers=appended)
+
     def fold(self, records: Sequence[Record]) -> Iterator[Folded]:
         """Fold the records; one part for all of them, but for the many timers that a mark may fire."""
         outputs: list[Output] = []
@@ -157,6 +180,8 @@ class CustomerFold:
                 found = self._engine.fire(record.timestamp, appended_at(record.headers))
             yield from self._fold_many(found, record, outputs)
             outputs = []
+            if isinstance(mark, Tick) and self._ticked is not None and record.timestamp >= self._ticked:
+                self._ticked = None
         yield self._folded(outputs, records[-1].offset + 1)
 
     def _fold_event(self, record: Record, outputs: list[Output]) -> None:

@@ -45,7 +45,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     topic: str
-    key: bytes
+    key: bytes | None
     value: bytes
     timestamp: int
     headers: tuple[Header, ...] = ()
@@ -81,6 +81,19 @@ class Fold(Protocol):
 
         Must yield at least one part that covers the last record, or the records are folded again after a
         restart. Runs on the event loop: at most 1,000 records are given at once.
+        """
+
+    def next_time(self) -> int | None:
+        """Return the instant (epoch milliseconds) at which time itself will have something to do; None for never.
+
+        None as well while a `time_record` is under way that hasn't been folded yet.
+        """
+
+    def time_record(self, until: int, now: int) -> Output | None:
+        """Return the record that brings time by in the partition, up to an instant; None while nothing is due by then.
+
+        It is written in a transaction of its own, and changes nothing until it comes back and is folded. Both are
+        epoch milliseconds; `now` is the clock's, `until` the same, or behind it while the sources are.
         """
 
     def changes(self) -> Sequence[tuple[bytes, bytes | None]]:

@@ -5,12 +5,16 @@ the consumer there, open the partition. From then on one batch at a time: what w
 a yield to the loop between), the outcome goes out in one transaction, and only then the next is begun. An
 error anywhere ends the process: the memory of a fold is ahead of what is committed.
 
+Where time passes by itself, the owner also writes the records by which it does (`streams/ticking.py`), each in a
+transaction of its own between two batches.
+
 The group's committed offset is told in a transaction once a second, and soon when nothing waits; it is what
 others (and a person with a Kafka tool) read. The position that counts is the fold's own.
 """
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 
 from aiokafka import TopicPartition
@@ -23,6 +27,7 @@ from streams.draining import BatchConsumer
 from streams.fold import Fold, Folded, Output
 from streams.hard_stop import RefusedToStart
 from streams.inbox import Inbox
+from streams.ticking import Ticking
 from streams.transactions import PartitionTransactions
 
 log = logging.getLogger("tidings.streams")
@@ -75,6 +80,7 @@ class Owner:
         clock: Callable[[], int],
         settled: Callable[[], Awaitable[None]],
         neighbours: Callable[[], int],
+        horizon: Callable[[], int] | None = None,
     ) -> None:
         """Prepare; nothing happens before `begin`.
 
@@ -88,6 +94,8 @@ class Owner:
             clock: now in epoch milliseconds.
             settled: returns when Faust is through with its part of the rebalance.
             neighbours: how many partitions this worker owns, this one included.
+            horizon: up to when everything that was published is in the log, in epoch milliseconds; None where the
+                log has its own clock, so that nobody writes ticks.
         """
         self.tp = tp
         self._connection = connection
@@ -98,6 +106,9 @@ class Owner:
         self._settled = settled
         self._neighbours = neighbours
         self._began_at = 0.0
+        self._ticking = (
+            None if horizon is None else Ticking(fold, clock=clock, horizon=horizon, distance_s=self._distance_s)
+        )
         self._transactions = PartitionTransactions(
             connection, app_id=app_id, source=TopicPartition(*tp), changelog_topic=changelog_topic
         )
@@ -145,12 +156,14 @@ class Owner:
     async def _live(self) -> None:
         self._inbox = inbox = await self._recover()
         while not self._closing:
-            came = await inbox.wait(self._patience_s())
+            patience_s, tick_in_s = self._patience_s(), self._tick_in_s()
+            came = await inbox.wait(min(patience_s, tick_in_s))
             self.busy_since = asyncio.get_running_loop().time()
             if came:
                 await self._keep_distance(inbox)
                 await self._fold_what_waits(inbox)
-            if self._offset_is_due(idle=not came):
+            await self._write_tick()
+            if self._offset_is_due(idle=not came and patience_s <= tick_in_s):
                 await self._tell_offset(inbox)
             self.busy_since = None
         await self._tell_offset(inbox)
@@ -169,6 +182,9 @@ class Owner:
         inbox = Inbox(start, hold=lambda: self._consumer.hold(self.tp), release=lambda: self._consumer.release(self.tp))
         self._inbox = inbox
         self._consumer.open(self.tp)
+        if self._ticking is not None:
+            # When customers are due may depend on what is in force, and no record need come before one is.
+            await self._fold.prepare(())
         return inbox
 
     async def _start_offset(self) -> int:
@@ -196,11 +212,24 @@ class Owner:
         # broker's, on commits of a few records each, and latency collapses (64 partitions: p50 2.8 s).
         loop = asyncio.get_running_loop()
         while inbox.waiting < SLICE_RECORDS and not self._closing:
-            remaining = self._began_at + DISTANCE_S_PER_PARTITION * self._neighbours() - loop.time()
+            remaining = self._began_at + self._distance_s() - loop.time()
             if remaining <= 0:
                 break
             await asyncio.sleep(remaining)
         self._began_at = loop.time()
+
+    def _distance_s(self) -> float:
+        return DISTANCE_S_PER_PARTITION * self._neighbours()
+
+    def _tick_in_s(self) -> float:
+        return math.inf if self._ticking is None else self._ticking.wait_s(asyncio.get_running_loop().time())
+
+    async def _write_tick(self) -> None:
+        if self._ticking is None or self._closing:
+            return
+        tick = self._ticking.take(asyncio.get_running_loop().time())
+        if tick is not None:
+            await self._transactions.commit([tick], (), now=self._clock(), offset=None)
 
     async def _fold_what_waits(self, inbox: Inbox) -> None:
         pending = _Pending()

@@ -27,6 +27,7 @@ def run_fold_worker(
     make_fold: Callable[[int], Fold],
     datadir: Path,
     clock: Callable[[], int],
+    horizon: Callable[[], int] | None = None,
 ) -> None:
     """Fold the partitions of `source_topic` that the group `app_id` gives this process, until SIGTERM.
 
@@ -38,13 +39,15 @@ def run_fold_worker(
         make_fold: makes the empty fold of a partition, whenever the partition is assigned anew.
         datadir: a folder of this process alone; made if it isn't there.
         clock: returns now in epoch milliseconds.
+        horizon: returns up to when everything that was published is in the log, in epoch milliseconds; None where the
+            log has its own clock, so that no records are written by which time passes.
 
     Returns after a clean stop. In every other case the process ends: with exit code `STOPPED_HARD` (75) when
     starting it again recovers, with `REFUSED` (78) when a person has to do something first.
     """
 
     def make() -> tuple[faust.App, Desk]:
-        desk = _FoldDesk(app_id, connection, changelog_topic, make_fold, clock)
+        desk = _FoldDesk(app_id, connection, changelog_topic, make_fold, clock, horizon)
         app = make_app(app_id=app_id, connection=connection, topics=[source_topic], desk=desk, datadir=datadir)
         desk.app = app
         return app, desk
@@ -79,12 +82,14 @@ class _FoldDesk:
         changelog_topic: str,
         make_fold: Callable[[int], Fold],
         clock: Callable[[], int],
+        horizon: Callable[[], int] | None,
     ) -> None:
         self._app_id = app_id
         self._connection = connection
         self._changelog_topic = changelog_topic
         self._make_fold = make_fold
         self._clock = clock
+        self._horizon = horizon
         self._owners: dict[TP, Owner] = {}
 
     async def assigned(self, consumer: BatchConsumer, partitions: frozenset[TP]) -> None:
@@ -99,6 +104,7 @@ class _FoldDesk:
                 clock=self._clock,
                 settled=lambda: settled(self.app),
                 neighbours=lambda: len(self._owners),
+                horizon=self._horizon,
             )
             self._owners[tp] = owner
             owner.begin().add_done_callback(_stop_if_failed)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -97,6 +98,63 @@ class Log:
             for part in fold.fold([taken]):
                 letters = [output for output in part.outputs if output.topic == "t.customer-log"]
                 said.extend((len(self.records) + behind, letter) for letter in letters)
+
+    def own(self, until: Millis, *, died_at: Collection[Millis] = ()) -> None:
+        """Put ticks into the log as its owner does who never sleeps long; what comes in between is put where it came.
+
+        Args:
+            until: where the clock stands in the end.
+            died_at: when another owner takes over, who knows nothing of ticks on their way.
+        """
+        came, self.records = deque(self.records), []
+        fold, deaths = self._another([]), deque(sorted(died_at))
+        while True:
+            next_time = fold.next_time()
+            waits = (came[0].timestamp if came else None, next_time, START + deaths[0] if deaths else None)
+            clock = min((at for at in waits if at is not None), default=None)
+            if clock is None or clock > START + until:
+                break
+            if deaths and START + deaths[0] <= clock:
+                deaths.popleft()
+                # The tick that the one before has written is in the log, and not yet folded.
+                self._write_tick(fold, clock)
+                fold = self._another(self.records)
+            elif came and came[0].timestamp <= clock:
+                self._take_up(fold, msgspec.structs.replace(came.popleft(), offset=len(self.records)))
+            elif (tick := self._write_tick(fold, clock)) is not None:
+                self._take_up(fold, tick)
+
+    def fold_all(self) -> CustomerFold:
+        """Fold the log once, and return what did."""
+        return self._another(self.records)
+
+    def _another(self, records: Sequence[Taken]) -> CustomerFold:
+        fold = CustomerFold("t.", self._load, 1)
+        asyncio.run(fold.prepare(()))
+        for record in records:
+            self._fold_one(fold, record)
+        return fold
+
+    def _write_tick(self, fold: CustomerFold, clock: Millis) -> Taken | None:
+        output = fold.time_record(clock, clock)
+        if output is None:
+            return None
+        assert fold.next_time() is None
+        assert fold.time_record(clock + 1, clock + 1) is None
+        tick = Taken(len(self.records), output.timestamp, output.key, output.value, output.headers)
+        self.records.append(tick)
+        return tick
+
+    def _take_up(self, fold: CustomerFold, record: Taken) -> None:
+        if record.offset == len(self.records):
+            self.records.append(record)
+        self._fold_one(fold, record)
+
+    @staticmethod
+    def _fold_one(fold: CustomerFold, record: Taken) -> None:
+        asyncio.run(fold.prepare([record]))
+        for _ in fold.fold([record]):
+            pass
 
     async def _load(self, _number: int) -> Catalogue:
         return self.catalogue

@@ -55,6 +55,12 @@ class Counting:
         self._changed[b"p"] = b"%d" % self._position
         yield Folded(outputs=outputs, next_offset=self._position)
 
+    def next_time(self) -> int | None:
+        return None
+
+    def time_record(self, until: int, now: int) -> Output | None:  # noqa: ARG002
+        return None
+
     def changes(self) -> Sequence[tuple[bytes, bytes | None]]:
         changed, self._changed = self._changed, {}
         return list(changed.items())

@@ -190,7 +190,8 @@ def _finish(coroutine: Coroutine[object, None, None]) -> None:
 def _place(output: Output) -> tuple[Millis, bool, bytes, bytes, bytes]:
     """Return SPEC 10's place of a record: when, timers first, line or customer, place in the decision."""
     sequence, place = header(output.headers, SEQUENCE), header(output.headers, POSITION) or b""
-    key = output.key if output.key.startswith(b"a:") else b"c:" + output.key
+    name = output.key or b""
+    key = name if name.startswith(b"a:") else b"c:" + name
     return output.timestamp, sequence is not None, sequence or b"", b"" if sequence else key, place
 
 
