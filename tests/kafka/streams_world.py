@@ -94,14 +94,14 @@ class World:
         assert error is None
         self._published[message.partition() or 0].append((message.offset() or 0, message.key() or b""))
 
-    def start_worker(self, *, slow_s: float = 0.0) -> subprocess.Popen[bytes]:
+    def start_worker(self, *, slow_s: float = 0.0, toy: str = "streams_toy.py") -> subprocess.Popen[bytes]:
         """Start a worker process; its log lies in the test's folder."""
         number = len(self.workers)
         with (self.folder / f"worker-{number}.log").open("wb") as written:
             worker = subprocess.Popen(  # noqa: S603 -- words of ours only
                 [
                     sys.executable,
-                    str(ROOT / "tests/kafka/streams_toy.py"),
+                    str(ROOT / "tests/kafka" / toy),
                     f"--bootstrap={self.bootstrap}",
                     f"--prefix={self.prefix}",
                     f"--datadir={self.folder / f'data-{number}'}",
