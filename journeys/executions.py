@@ -323,7 +323,7 @@ def _go_on_waiting(turn: Turn, place: Place) -> tuple[str, ...] | None:
     timeout_at = times_out_at(awaited, visit.entered_at)
     if is_met(awaited, turn.scene):
         result, following = awaited.result, step.next_steps
-    elif timeout_at is not None and timeout_at <= turn.now:
+    elif timeout_at is not None and timeout_at <= turn.due_until:
         result, following = "timeout", step.next_steps if awaited.timeout_step is None else (awaited.timeout_step,)
     else:
         visit.due_at = next_look(awaited, visit.entered_at, turn.now)

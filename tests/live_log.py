@@ -8,6 +8,7 @@ import msgspec
 
 from agents.customers import CustomerFold
 from journeys.catalogue import Catalogue
+from schemas.events import Json
 from schemas.instants import Millis
 from schemas.linking import LINK, MergeOut, encode_link, log_records
 from schemas.log import APPENDED, CatalogueMark, Headers, Tick, encode_event, encode_mark, pack_number
@@ -34,8 +35,9 @@ class Log:
         self._put(0, 0, None, encode_mark(CatalogueMark(number=1, rules_version=1, tzdata="x")))
 
     def publish(
-        self, name: str, at: Millis, *, late: Millis = 0, customer: str | None = "ada", visitor: str | None = None
-    ) -> None:
+        self, name: str, at: Millis, *, late: Millis = 0, customer: str | None = "ada", visitor: str | None = None,
+        **properties: Json,
+    ) -> None:  # fmt: skip
         """Append an event, so late; one that links two as a record for each."""
         made, _ = event(
             name,
@@ -43,7 +45,7 @@ class Log:
             event_id=f"e{len(self.records)}",
             customer_id=customer,
             anonymous_id=visitor,
-            properties={"email": f"{customer or visitor}@shop.example"},
+            properties={"email": f"{customer or visitor}@shop.example", **properties},
         )
         for key, link in log_records(made):
             value = b"" if isinstance(link, MergeOut) else encode_event(made)

@@ -3,6 +3,7 @@
 The start of a journey is 2026-01-01, 09:00 UTC. Every signup begins a wait of an hour, behind which a mail goes out.
 """
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from agents.customers import TIMERS_AT_ONCE
 from journeys.overdue import OVERDUE_AFTER_MS
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
-from tests.journey import is_, mail, silence, wait, workflow
+from tests.journey import is_, mail, silence, until_condition, wait, workflow
 from tests.live_log import Log
 
 CART = workflow(wait("p", "mail", duration_hours=1), mail(), exit_conditions=[is_("event.type", "eq", "order_placed")])
@@ -75,6 +76,23 @@ def test_what_is_late_takes_nothing_along_that_an_event_still_to_come_may_cancel
     log.publish("order_placed", bought_at - 1, late=6 * HOUR_MS - bought_at + 1)
     log.tick(7 * HOUR_MS)
     assert log.sent_at() == sent
+
+
+@pytest.mark.parametrize(
+    ("upgraded_at", "result"), [(3 * HOUR_MS - 1, "condition"), (3 * HOUR_MS, "timeout"), (3 * HOUR_MS + 1, "timeout")]
+)
+def test_a_late_look_at_a_wait_gives_it_up_no_sooner_than_time_has_come_to_its_end(
+    upgraded_at: Millis, result: str
+) -> None:
+    """It is looked at each hour and given up after three; the first look is decided as of six."""
+    pro = is_("plan", "eq", "pro")
+    log = Log(workflow(until_condition("u", pro, "mail", check_interval_hours=1, timeout_hours=3), mail()))
+    log.publish("signup", 0)
+    log.tick(HOUR_MS, late=5 * HOUR_MS)
+    log.publish("customer_updated", upgraded_at, late=6 * HOUR_MS - upgraded_at, attributes={"plan": "pro"})
+    log.tick(3 * HOUR_MS, late=3 * HOUR_MS)
+    decided = [msgspec.json.decode(value) for topic, _, value in log.folded() if topic == "t.decisions"]
+    assert [one["detail"]["result"] for one in decided if one["step_id"] == "u"] == [result]
 
 
 def test_what_fell_due_in_the_evening_and_comes_by_in_quiet_hours_waits_for_the_morning() -> None:
