@@ -162,8 +162,8 @@ def _lets_time_pass(step: Step, least_ms: Millis) -> bool:
 
 def fixed_wait_ms(wait: FixedTime) -> Millis:
     """Add up the durations of a fixed wait; a calendar day counts 24 hours."""
-    days = wait.duration_days + wait.calendar_days
-    return round(days * DAY_MS + wait.duration_hours * HOUR_MS + wait.duration_minutes * MINUTE_MS)
+    days = (wait.duration_days or 0) + (wait.calendar_days or 0)
+    return round(days * DAY_MS + (wait.duration_hours or 0) * HOUR_MS + (wait.duration_minutes or 0) * MINUTE_MS)
 
 
 def shortest_wait_ms(steps: Sequence[Step], graph: Graph) -> Millis | None:

@@ -311,11 +311,11 @@ def compile_wait(configuration: FixedTime | UntilTime | UntilDate) -> CompiledWa
         case FixedTime():
             return FixedWait(
                 duration_ms=_span(
-                    configuration.duration_hours * HOUR_MS
-                    + configuration.duration_minutes * MINUTE_MS
-                    + configuration.duration_days * DAY_MS
+                    (configuration.duration_hours or 0) * HOUR_MS
+                    + (configuration.duration_minutes or 0) * MINUTE_MS
+                    + (configuration.duration_days or 0) * DAY_MS
                 ),
-                calendar_days=configuration.calendar_days,
+                calendar_days=configuration.calendar_days or 0,
                 at=None if configuration.at is None else parse_clock(configuration.at),
             )
         case UntilTime():

@@ -11,7 +11,7 @@ from itertools import islice
 from msgspec import Struct
 from msgspec.structs import replace
 
-from journeys.documents import Document, id_of, kind_of, slug, step_ids, text_at
+from journeys.documents import Document, id_of, kind_of, slug, step_ids, text_at, trigger_ids
 from journeys.validation_experiments import check_experiments
 from journeys.validation_parts import Known, check_part, check_references
 from journeys.validation_templates import suspicions
@@ -133,7 +133,8 @@ def _known(documents: Sequence[Document]) -> Known:
     templates: dict[str, str | None] = {}
     segments: set[str] = set()
     kept: set[str] = set()
-    workflows: set[str] = set()
+    steps: dict[str, frozenset[str]] = {}
+    triggers: dict[str, frozenset[str]] = {}
     for document in documents:
         name, value = id_of(document.value), document.value
         if name is None or not isinstance(value, dict):
@@ -141,13 +142,16 @@ def _known(documents: Sequence[Document]) -> Known:
         if kind_of(value) == "template":
             templates[name] = text_at(value, "channel") if "channel" in value else "email"
         elif kind_of(value) == "workflow":
-            workflows.add(name)
+            steps[name] = frozenset(filter(None, step_ids(value)))
+            triggers[name] = frozenset(filter(None, trigger_ids(value)))
         elif kind_of(value) == "segment":
             segments.add(name)
             if value.get("condition") is not None:
                 kept.add(name)
     return Known(
-        workflows=frozenset(workflows),
+        workflows=frozenset(steps),
+        steps_by_workflow=steps,
+        triggers_by_workflow=triggers,
         templates=templates,
         segments=frozenset(segments),
         kept=frozenset(kept),

@@ -86,6 +86,7 @@ _MOST_RULES: Final = 200
 _REFERENCE: Final = re.compile(r"\$\{([^{}]*)\}")
 _BREAKS: Final = re.compile(r"[\x00-\x1f\x7f]")
 _CLOCK: Final = 'a local time such as "09:00", from 00:00 to 23:59'
+_DURATIONS: Final = "one of duration_minutes, duration_hours, duration_days, calendar_days, such as duration_hours: 24"
 _CRON: Final = 'five fields that some date matches, such as "0 9 * * mon-fri"'
 _ZONE: Final = "a zone of the IANA database, such as Europe/Berlin"
 _TIMING_ASPECTS: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
@@ -105,6 +106,8 @@ class Known(Struct, frozen=True, kw_only=True):
     """The segments that have a condition."""
     steps: frozenset[str] = frozenset()
     workflows: frozenset[str] = frozenset()
+    steps_by_workflow: Mapping[str, frozenset[str]] = {}
+    triggers_by_workflow: Mapping[str, frozenset[str]] = {}
     quiet_hours: QuietHours | None = None
 
 
@@ -160,9 +163,26 @@ def _check_expected(value: Struct, spot: Spot, known: Known) -> Iterator[Problem
         return
     if isinstance(value.workflow_id, str) and value.workflow_id not in known.workflows:
         yield unknown("workflow", value.workflow_id, spot.under("workflow_id"), known.workflows)
+    else:
+        yield from _check_parts_of(value, spot, known)
     template_id = value.template_id if isinstance(value, ExpectedSend) else None
     if isinstance(template_id, str) and template_id not in known.templates:
         yield unknown("template", template_id, spot.under("template_id"), known.templates)
+
+
+def _check_parts_of(value: ExpectedSend | ExpectedDecision, spot: Spot, known: Known) -> Iterator[Problem]:
+    """Check the step and the trigger that are expected: of the workflow that is named, or else of any."""
+    trigger_id = value.trigger_id if isinstance(value, ExpectedDecision) else None
+    for what, name, ids in (
+        ("step", value.step_id, known.steps_by_workflow),
+        ("trigger", trigger_id, known.triggers_by_workflow),
+    ):
+        if not isinstance(name, str):
+            continue
+        named = [ids[value.workflow_id]] if isinstance(value.workflow_id, str) else ids.values()
+        within = f" in workflow {shown(value.workflow_id)}" if isinstance(value.workflow_id, str) else ""
+        if not any(name in one for one in named):
+            yield unknown(what, name, spot.under(f"{what}_id"), {each for one in named for each in one}, within)
 
 
 def _check_times(value: Struct, spot: Spot) -> Iterator[Problem]:
@@ -171,8 +191,8 @@ def _check_times(value: Struct, spot: Spot) -> Iterator[Problem]:
             yield from _check_timing(value, spot)
         case WorkflowTest() | TriedEvent() | ExpectedSend() | ExpectedDecision():
             yield from _check_instants(value, spot)
-        case FixedTime(at=str() as at):
-            yield from _check_clock(at, spot.under("at"))
+        case FixedTime():
+            yield from _check_fixed_time(value, spot)
         case DateAttribute():
             yield from _check_clock(value.at, spot.under("at"))
         case Schedule():
@@ -183,6 +203,15 @@ def _check_times(value: Struct, spot: Spot) -> Iterator[Problem]:
             yield from _check_date(value, spot.under("target_date"))
         case UntilEvent() | UntilCondition() if value.timeout_hours is None and value.timeout_next_step is not None:
             yield spot.under("timeout_hours").wrong("is missing, timeout_next_step needs it", "hours above 0")
+
+
+def _check_fixed_time(wait: FixedTime, spot: Spot) -> Iterator[Problem]:
+    if wait.at is not None:
+        yield from _check_clock(wait.at, spot.under("at"))
+    # A duration of 0 is one that somebody has written down; none at all is a key that was misspelt or forgotten.
+    if (wait.duration_hours, wait.duration_minutes, wait.duration_days, wait.calendar_days) == (None,) * 4:
+        alone = "" if wait.at is None else f'; for the next {wait.at} alone: type: until_time, target_time: "{wait.at}"'
+        yield spot.wrong("has no duration", f"{_DURATIONS}{alone}")
 
 
 def _check_workflow_settings(value: Struct, spot: Spot) -> Iterator[Problem]:
@@ -232,13 +261,15 @@ def _check_next_steps(value: Struct, spot: Spot, known: Known) -> Iterator[Probl
             yield unknown("step", target, spot.under("next_steps", position), known.steps)
 
 
-def unknown(what: str, name: str, spot: Spot, known: Iterable[str]) -> Problem:
+def unknown(what: str, name: str, spot: Spot, known: Iterable[str], within: str = "") -> Problem:
     """Say that there is no such thing, and what may have been meant."""
     ids = sorted(known)
     hint = suggestion(name, ids)
     listed = ", ".join(ids[:_LISTED])
-    expected = f"the id of a {what}" + (f"; {hint}" if hint else f", such as {listed}" if listed else "; there is none")
-    return spot.wrong(f"there is no {what} {shown(name)}", expected)
+    expected = f"the id of a {what}{within}" + (
+        f"; {hint}" if hint else f", such as {listed}" if listed else "; there is none"
+    )
+    return spot.wrong(f"there is no {what} {shown(name)}{within}", expected)
 
 
 def _check_segment(name: str, spot: Spot, known: Known) -> Iterator[Problem]:

@@ -137,7 +137,8 @@ def _struct(form: type[Struct], found: dict[str, Schema]) -> Schema:
 def _property(form: type[Struct], entry: "Entry", found: dict[str, Schema]) -> Schema:
     schema = _schema(entry.form, found) | FIELDS.get((form, entry.key), {})
     for unit, longest in LONGEST.items():
-        if entry.key.endswith(unit) and schema.get("type") == "number":
+        # Beside `anyOf`, a number or null; a maximum says nothing about null.
+        if entry.key.endswith(unit) and (schema.get("type") == "number" or "anyOf" in schema):
             schema["maximum"] = longest
     schema["description"] = entry.description
     if not entry.required and entry.default is not None:

@@ -113,12 +113,14 @@ _TIMEOUT: Final[Json] = {
     "if": {"properties": {"timeout_next_step": {"type": "string"}}, "required": ["timeout_next_step"]},
     "then": {"properties": {"timeout_hours": {"type": "number"}}, "required": ["timeout_hours"]},
 }
+_DURATIONS: Final = ("duration_hours", "duration_minutes", "duration_days", "calendar_days")
 _ORDERED: Final[Schema] = {"type": ["number", "string"]}
 
 STRUCTS: Final[Mapping[type[Struct], list[Json]]] = {
     Timing: [
         _where("send_immediately", [True], {"properties": {"business_hours_only": {"const": False}}}),
     ],
+    FixedTime: [{"anyOf": [{"required": [key], "properties": {key: {"type": "number"}}} for key in _DURATIONS]}],
     UntilEvent: [_TIMEOUT],
     UntilCondition: [_TIMEOUT],
     SessionThreshold: [_where("metric", ["events", "pages"], {"properties": {"min_value": {"maximum": 1_000}}})],

@@ -9,15 +9,18 @@ from schemas.definitions.words import Name, NotNegative, Positive
 
 
 class FixedTime(Struct, frozen=True, kw_only=True, tag_field="type", tag="fixed_time"):
-    """Waits for durations, which add up; `calendar_days` count local dates, `at` a local time on the last of them."""
+    """Waits for durations, which add up; `calendar_days` count local dates, `at` a local time on the last of them.
 
-    duration_hours: NotNegative = 0
+    At least one of the durations or `calendar_days` is needed; a wait for a local time alone is an `until_time`.
+    """
+
+    duration_hours: NotNegative | None = None
     """Hours to wait; durations add up."""
-    duration_minutes: NotNegative = 0
+    duration_minutes: NotNegative | None = None
     """Minutes to wait."""
-    duration_days: NotNegative = 0
+    duration_days: NotNegative | None = None
     """Days of 24 hours to wait."""
-    calendar_days: Annotated[int, Meta(ge=0, le=3_660)] = 0
+    calendar_days: Annotated[int, Meta(ge=0, le=3_660)] | None = None
     """Local dates to wait, whatever the clock does between."""
     at: str | None = None
     """The local time on the last of the `calendar_days`; default: the time of day at which the wait began."""

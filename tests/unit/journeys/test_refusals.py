@@ -68,6 +68,10 @@ def expecting(**expected: Json) -> dict[str, Json]:
     return {"kind": "test", "id": "t", "events": [], "sends": [expected]}
 
 
+def deciding(**expected: Json) -> dict[str, Json]:
+    return {"kind": "test", "id": "t", "events": [], "decisions": [{"kind": "trigger_fired", **expected}]}
+
+
 SPEC_REFUSALS: Final[list[tuple[str, Json, str, str, str]]] = [
     # unknown kinds, types, operators, fields of a definition and references
     ("an unknown kind", {"kind": "segmnt", "id": "x"}, "kind", "is no known kind", "did you mean 'segment'?"),
@@ -87,6 +91,11 @@ SPEC_REFUSALS: Final[list[tuple[str, Json, str, str, str]]] = [
     ("an unknown branch of a split", workflow(decision(type="split_test", variants=[{"name": "a", "weight": 1, "next_step": "x"}])), f"{CONFIGURATION}.variants[0].next_step", "no step 'x'", "the id of a step"),
     ("an unknown template of a test", expecting(template_id="helo"), "sends[0].template_id", "no template 'helo'", "did you mean 'hello'?"),
     ("an unknown workflow of a test", expecting(workflow_id="bse"), "sends[0].workflow_id", "no workflow 'bse'", "did you mean 'base'?"),
+    ("an unknown step of a test", expecting(step_id="mial"), "sends[0].step_id", "no step 'mial'", "did you mean 'mail'?"),
+    ("a step of another workflow of a test", expecting(workflow_id="base", step_id="elsewhere"), "sends[0].step_id", "no step 'elsewhere' in workflow 'base'", "the id of a step in workflow 'base'"),
+    ("an unknown trigger of a test", deciding(trigger_id="zero"), "decisions[0].trigger_id", "no trigger 'zero'", "the id of a trigger"),
+    ("a trigger of another workflow of a test", deciding(workflow_id="base", trigger_id="7"), "decisions[0].trigger_id", "no trigger '7' in workflow 'base'", "the id of a trigger in workflow 'base'"),
+    ("an unknown step of a decision of a test", deciding(workflow_id="base", step_id="mial"), "decisions[0].step_id", "no step 'mial' in workflow 'base'", "did you mean 'mail'?"),
     ("an unknown base", experiment(base_workflow_id="bse"), "base_workflow_id", "no workflow 'bse'", "did you mean 'base'?"),
     ("an unknown variation", experiment("othr"), "variations[0]", "no workflow 'othr'", "did you mean 'other'?"),
     ("an override of an unknown step", experiment({"id": "v", "steps": {"mial": {}}}), "variations[0].steps.mial", "no step 'mial'", "did you mean 'mail'?"),

@@ -55,7 +55,7 @@ def test_what_comes_as_expected_passes(tmp_path: Path) -> None:
     ("rest", "complaint"),
     [
         pytest.param({"sends": []}, "message 2 wasn't expected: send_at 2026-01-05T11:00:00.000Z", id="too many"),
-        pytest.param({"sends": [{}, {}, {"step_id": "x"}]}, "message 3 is missing: step_id x", id="too few"),
+        pytest.param({"sends": [{}, {}, {"step_id": "second"}]}, "message 3 is missing: step_id second", id="too few"),
         pytest.param(
             {"sends": [{}, {"after_minutes": 119}]},
             "message 2: send_at is 2026-01-05T11:00:00.000Z, expected 2026-01-05T10:59:00.000Z",
