@@ -1,7 +1,8 @@
 """The ingest agent: from the public topics to the customer log, a pure function of one record.
 
 - reads: `behavioral-events`, `engagement-events`, `crm-events`; any key, any partitioner, JSON or Avro
-- writes: `customer-log`, keyed by customer, each record with its source; what is no event to `dead-letters`
+- writes: `customer-log`, keyed by customer, each record with its source; what is no event to `dead-letters`; in the
+  `wall` clock how far it is to `watermarks` (`agents/watermarks.py`)
 - memory: none; the group's offsets say how far it is
 - guarantee: at least once, in order; the customer agent drops sources that it has seen, so once in effect
 - a crash repeats: what was appended since the last commit of offsets; dead letters are told apart by their source
@@ -22,6 +23,7 @@ import msgspec
 from faust.types import TP
 from msgspec.structs import replace
 
+from agents.watermarks import COMMIT_EVERY_S, telling
 from schemas.events import (
     LINKING_TYPES,
     STREAM_OF_TOPIC,
@@ -47,7 +49,7 @@ from schemas.log import (  # fmt: skip
     pack_source,
     unpack_number,
 )
-from schemas.topics import CUSTOMER_LOG, DEAD_LETTERS
+from schemas.topics import CUSTOMER_LOG, DEAD_LETTERS, WATERMARKS
 from schemas.wire import decode_event, schema_id
 from streams.appending import Appender, NewRecord
 from streams.batches import Batch
@@ -55,7 +57,6 @@ from streams.fold import Header, Record
 from streams.partitions import partition_of
 from streams.sources import Sources
 
-COMMIT_EVERY_S: Final = 0.5
 MOST_WAITING: Final = 20_000
 """Records of one partition that the merge lets wait before it pauses the partition."""
 RECORDS_PER_APPEND: Final = 2_000
@@ -198,20 +199,16 @@ class LiveIngest:
         partitions = await appender.partition_count(self._around.prefix + CUSTOMER_LOG)
         translator = _Translator(self._around, appender, partitions)
         positions: dict[TP, int] = {}
-        committed_at = asyncio.get_running_loop().time()
-        async for batch in sources.batches():
-            await translator.prepare(batch.records)
-            now = self._around.clock()
-            appended = pack_number(now)
-            for record in batch.records:
-                if header(record.headers, END) is None:
-                    translator.take(batch.tp, record, min(record.timestamp, now), appended)
-            await translator.append()
-            positions[batch.tp] = batch.next_offset
-            if asyncio.get_running_loop().time() - committed_at >= COMMIT_EVERY_S:
-                await appender.flush()
-                await sources.commit(positions)
-                committed_at = asyncio.get_running_loop().time()
+        async with telling(sources, appender, positions, self._around.prefix + WATERMARKS, self._around.clock):
+            async for batch in sources.batches():
+                await translator.prepare(batch.records)
+                now = self._around.clock()
+                appended = pack_number(now)
+                for record in batch.records:
+                    if header(record.headers, END) is None:
+                        translator.take(batch.tp, record, min(record.timestamp, now), appended)
+                await translator.append()
+                positions[batch.tp] = batch.next_offset
         await appender.flush()
         await sources.commit(positions)
 

@@ -29,6 +29,7 @@ SOCIAL_SENDS: Final = "social-sends"
 DECISIONS: Final = "decisions"
 WEBHOOK_CALLS: Final = "webhook-calls"
 DEAD_LETTERS: Final = "dead-letters"
+WATERMARKS: Final = "watermarks"
 SCHEMAS: Final = "_schemas"
 
 PUBLIC_TOPICS: Final = (BEHAVIORAL_EVENTS, ENGAGEMENT_EVENTS, CRM_EVENTS)
@@ -108,6 +109,16 @@ def topics(prefix: str, partitions: int, public_partitions: int, clock: Clock) -
         config=_EVENT_TIME | _COMPACTED | {"max.message.bytes": str(8 * _MIB), "compression.type": "zstd"},
     )
     return (*events, changelog, definitions)
+
+
+def watermarks_topic(prefix: str) -> TopicSpec:
+    """Return the topic in which the ingest says how far it is; only the `wall` clock has one.
+
+    Its timestamps are the broker's, so that it is known how old a word is, whatever the clock of who said it. The last
+    word about each set of partitions is kept; segments are small, because who starts reads it from its beginning.
+    """
+    config = _COMPACTED | {"segment.bytes": str(_MIB), "message.timestamp.type": "LogAppendTime"}
+    return TopicSpec(name=prefix + WATERMARKS, partitions=1, config=config)
 
 
 def schemas_topic() -> TopicSpec:

@@ -7,7 +7,8 @@ Public entries (stable; all else is inside matter):
   `committed_offsets(connection, group, topic)`, `all_folded(connection, group, topic, last_offsets)`.
 - `streams.fold`: `Fold`, `Folded`, `Output`, `Record`: what the movement asks of the one who decides.
 - `streams.worker.run_fold_worker(app_id=, connection=, source_topic=, changelog_topic=, make_fold=, datadir=,
-  clock=)`: folds the log, exactly once, until SIGTERM.
+  clock=, horizon=)`: folds the log, exactly once, until SIGTERM; `horizon` is `streams.horizon.Horizon` where time
+  passes by itself.
 - `streams.sources.run_ingest_worker(app_id=, connection=, topics=, make_ingest=, datadir=)`: reads topics at
   least once, with commits and pauses in the hands of the one who reads. `make_ingest()` gives an object with
   `async run(sources, appender)`: `async for batch in sources.batches()`, `sources.partitions`, `pause(tp)`,

@@ -24,6 +24,7 @@ from streams.appending import Appender
 from streams.batches import Batch
 from streams.connection import Connection
 from streams.draining import BatchConsumer
+from streams.ends import Ends
 from streams.hard_stop import RefusedToStart, stop_hard
 from streams.inbox import BrokenChain, size_of
 
@@ -52,9 +53,12 @@ class _Lane:
 class Sources:
     """The partitions of one assignment, as the ingest sees them."""
 
-    def __init__(self, consumer: BatchConsumer, starts: Mapping[TP, int]) -> None:
+    def __init__(self, consumer: BatchConsumer, starts: Mapping[TP, int], ends: Ends) -> None:
         """Expect each partition at its start; the desk opens them."""
         self._consumer = consumer
+        self._ends = ends
+        self.starts = dict(starts)
+        """Of each partition the offset from which on it is read in this assignment."""
         self._lanes = {tp: _Lane(start) for tp, start in starts.items()}
         self._batches: deque[Batch] = deque()
         self._changed = asyncio.Event()
@@ -96,6 +100,14 @@ class Sources:
         """Fetch of `tp` again."""
         self._lanes[tp].paused = False
         self._steer(tp, self._lanes[tp])
+
+    async def ends(self) -> Mapping[TP, int]:
+        """Ask the brokers for the offset behind the last committed record of each partition.
+
+        Raises:
+            aiokafka.errors.KafkaError: they don't answer.
+        """
+        return await self._ends.ask(self.partitions)
 
     async def commit(self, positions: Mapping[TP, int]) -> bool:
         """Commit for the group: of each partition the first offset that is not done with.
@@ -195,17 +207,17 @@ class _IngestDesk:
         starts = {tp: await _start_offset(consumer, tp) for tp in sorted(partitions)}
         for tp, start in starts.items():
             await consumer.thread.place(tp, start)
-        appender = Appender(self._connection)
-        await appender.start()
+        appender, ends = Appender(self._connection), Ends(self._connection)
         try:
+            await asyncio.gather(appender.start(), ends.start())
             await settled(self.app)
-            self._sources = sources = Sources(consumer, starts)
+            self._sources = sources = Sources(consumer, starts, ends)
             for tp in starts:
                 consumer.open(tp)
             log.info("reading %d partitions of %s", len(starts), ", ".join(sorted({tp.topic for tp in starts})))
             await self._make_ingest().run(sources, appender)
         finally:
-            await appender.stop()
+            await asyncio.gather(appender.stop(), ends.stop())
 
     async def revoked(self) -> None:
         life, self._life = self._life, None

@@ -13,6 +13,10 @@ from streams.fold import Fold, Output
 
 TICK_EVERY_S: Final = 0.05
 """Between two of a partition: what falls due within goes together."""
+LOOK_AGAIN_S: Final = 0.01
+"""Where only the sources' next word is missing."""
+WORD_MS: Final = 1_000
+"""Sources that are further behind are more than a word behind."""
 
 
 class Ticking:
@@ -46,9 +50,9 @@ class Ticking:
             return math.inf
         clock = self._clock()
         pause_s = self._wrote_at + self._pace_s() - at_s
-        if due_at > self._until(clock) and due_at <= clock:
+        if (until := self._until(clock)) < due_at <= clock:
             # The sources are behind: nobody tells when they no longer are.
-            pause_s = max(pause_s, TICK_EVERY_S)
+            pause_s = max(pause_s, LOOK_AGAIN_S if clock - until < WORD_MS else TICK_EVERY_S)
         return max(pause_s, (due_at - clock) / 1000, 0.0)
 
     def take(self, at_s: float) -> Output | None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from confluent_kafka import KafkaException, TopicCollection
+from faust.types import TP
 
 from agents.catalogues import Catalogues
 from agents.customers import CustomerFold
@@ -13,8 +14,18 @@ from journeys.catalogue import Catalogue
 from journeys.validation import definitions_from_documents
 from schemas.errors import TidingsError
 from schemas.log import Clock
-from schemas.topics import BEHAVIORAL_EVENTS, CUSTOMER_LOG, CUSTOMERS_CHANGELOG, PUBLIC_TOPICS, schemas_topic, topics
+from schemas.topics import (
+    BEHAVIORAL_EVENTS,
+    CUSTOMER_LOG,
+    CUSTOMERS_CHANGELOG,
+    PUBLIC_TOPICS,
+    WATERMARKS,
+    schemas_topic,
+    topics,
+    watermarks_topic,
+)
 from streams.connection import Connection
+from streams.horizon import Horizon
 from streams.registry import open_schemas
 from streams.sources import run_ingest_worker
 from streams.topics import admin_client, ensure_topics, partition_counts
@@ -25,8 +36,12 @@ WORKER_GROUP = "worker"
 INGEST_GROUP = "ingest"
 
 
-def work(connection: Connection, prefix: str, datadir: Path) -> None:
+def work(connection: Connection, prefix: str, datadir: Path, clock: Clock) -> None:
     """Fold the customer log until SIGTERM; see `run_fold_worker` for how the process ends otherwise."""
+    horizon = None
+    if clock == "wall":
+        horizon = Horizon(connection, prefix + WATERMARKS, _public_partitions(connection, prefix), wall_ms)
+        horizon.start()
     catalogues = Catalogues(connection, prefix, definitions_from_documents)
     log = prefix + CUSTOMER_LOG
     # A log that isn't there is told by the movement, in words.
@@ -43,7 +58,13 @@ def work(connection: Connection, prefix: str, datadir: Path) -> None:
         make_fold=lambda _: CustomerFold(prefix, load, partitions),
         datadir=datadir,
         clock=wall_ms,
+        horizon=horizon,
     )
+
+
+def _public_partitions(connection: Connection, prefix: str) -> frozenset[TP]:
+    counts = partition_counts(connection, [prefix + name for name in PUBLIC_TOPICS])
+    return frozenset(TP(topic, partition) for topic, count in counts.items() for partition in range(count))
 
 
 def ingest(connection: Connection, prefix: str, datadir: Path, clock: Clock, registry_url: str | None) -> None:
@@ -77,7 +98,8 @@ def make_topics(connection: Connection, prefix: str, partitions: int, clock: Clo
     try:
         counts = partition_counts(connection, [log, public])
         wanted = topics(prefix, counts.get(log, partitions), counts.get(public, partitions), clock)
-        ensure_topics(connection, (*wanted, schemas_topic()))
+        live = [watermarks_topic(prefix)] if clock == "wall" else []
+        ensure_topics(connection, (*wanted, *live, schemas_topic()))
     except KafkaException as error:
         msg = f"the topics can't be made ready: {error.args[0].str()}"
         raise TidingsError(msg) from None

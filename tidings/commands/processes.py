@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from schemas.errors import TidingsError
 from schemas.log import Clock
 from streams.connection import Connection
 from tidings import processes
@@ -26,16 +25,10 @@ FolderOption = Annotated[Path | None, typer.Option("--folder", metavar="DIR", he
 
 def worker(clock: ClockOption = "wall", folder: FolderOption = None) -> None:
     """Decide: fold the customer log into sends and decisions, exactly once, until SIGTERM."""
-    if clock == "wall":
-        msg = (
-            "the wall clock isn't built yet: nothing would fire the timers of a customer without events;"
-            " use --clock log, as `tidings run` does"
-        )
-        raise TidingsError(msg)
     settings = read_settings(process_environment())
     configure_logging(settings.log_level)
     connection = ready(settings, clock)
-    processes.work(connection, settings.topic_prefix, folder or _folder(settings, "worker"))
+    processes.work(connection, settings.topic_prefix, folder or _folder(settings, "worker"), clock)
 
 
 def ingest(clock: ClockOption = "wall", folder: FolderOption = None) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.log import Clock
-from schemas.topics import SEND_TOPIC_OF_CHANNEL, schemas_topic, topics
+from schemas.topics import SEND_TOPIC_OF_CHANNEL, schemas_topic, topics, watermarks_topic
 
 NAMES = [
     *("behavioral-events", "engagement-events", "crm-events"),
@@ -72,6 +72,14 @@ def test_a_refused_event_fits_into_the_dead_letters() -> None:
         for spec in topics("", partitions=1, public_partitions=1, clock="wall")
     }
     assert sizes["dead-letters"] > sizes["behavioral-events"] > 1024 * 1024
+
+
+def test_what_is_said_about_progress_has_the_brokers_time_and_one_order() -> None:
+    """How old a word is may not depend on the clock of who says it; the last about each partition is kept."""
+    spec = watermarks_topic("p.")
+    assert (spec.name, spec.partitions) == ("p.watermarks", 1)
+    assert spec.config["message.timestamp.type"] == "LogAppendTime"
+    assert spec.config["cleanup.policy"] == "compact"
 
 
 def test_the_topic_of_schemas_is_shared() -> None:

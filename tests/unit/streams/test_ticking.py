@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import pytest
 
 from streams.fold import Folded, Output, Record
-from streams.ticking import TICK_EVERY_S, Ticking
+from streams.ticking import LOOK_AGAIN_S, TICK_EVERY_S, Ticking
 
 
 class Alarm:
@@ -107,13 +107,14 @@ def test_two_records_keep_their_distance_and_what_falls_due_within_goes_together
     assert owned.write() == owned.clock
 
 
-def test_no_record_says_more_than_the_sources_have_been_read_to() -> None:
-    """Who is behind isn't told when he no longer is, so he looks again after a while."""
-    owned = Owned(500, behind=300)
+@pytest.mark.parametrize(("behind", "pause_s"), [(300, LOOK_AGAIN_S), (999, LOOK_AGAIN_S), (1_000, TICK_EVERY_S)])
+def test_no_record_says_more_than_the_sources_have_been_read_to(behind: int, pause_s: float) -> None:
+    """Who is behind isn't told when he no longer is, so he looks again soon, or after a while where it's far."""
+    owned = Owned(500, behind=behind)
     owned.clock = 500
     assert owned.write() is None
-    assert owned.wait_ms() == pytest.approx(TICK_EVERY_S * 1000)
-    owned.clock = 800
+    assert owned.wait_ms() == pytest.approx(pause_s * 1000)
+    owned.clock = 500 + behind
     assert owned.write() == 500
 
 
