@@ -5,6 +5,7 @@ everybody's profile with the weight of five sends, so that few observations move
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 HOURS: Final = 24
@@ -14,9 +15,9 @@ DEFAULT_PROFILE: Final = tuple(0.10 if hour in {9, 10, 14, 16} else 0.05 for hou
 """Everybody's responses per send by local hour, as long as the catalogue has no profile of its own."""
 NO_HISTORY: Final = (0.0,) * HOURS
 
-_WEIGHTS: Final = ((-2, 0.25), (-1, 0.5), (0, 1.0), (1, 0.5), (2, 0.25))
-_DECIMALS: Final = 9
-"""Rates closer than this are a tie: sums of decayed counts differ in their last bits by the order of adding."""
+_HOURS: Final = range(HOURS)
+_STEPS: Final = 1e9
+"""Rates of the same billionths are a tie: sums of decayed counts differ in their last bits by the order of adding."""
 
 
 def best_hours(
@@ -33,16 +34,37 @@ def best_hours(
         Four hours, 0 to 23.
     """
     rates = [
-        round(
-            (PRIOR_SENDS * profile[hour] + _around(responses, hour)) / (PRIOR_SENDS + _around(sends, hour)), _DECIMALS
-        )
+        (round(_STEPS * (PRIOR_SENDS * rate + answered) / -(PRIOR_SENDS + sent)), hour)
+        for hour, rate, answered, sent in zip(_HOURS, profile, _smeared(responses), _smeared(sends), strict=True)
+    ]
+    return frozenset(hour for _, hour in sorted(rates)[:BEST])
+
+
+def _smeared(counts: Sequence[float]) -> list[float]:
+    """Let each hour have its neighbours' counts: half of the next ones, a quarter of those behind them."""
+    return [
+        counts[hour]
+        + 0.5 * (counts[hour - 1] + counts[hour - HOURS + 1])
+        + 0.25 * (counts[hour - 2] + counts[hour - HOURS + 2])
         for hour in range(HOURS)
     ]
-    return frozenset(sorted(range(HOURS), key=lambda hour: (-rates[hour], hour))[:BEST])
 
 
-def _around(counts: Sequence[float], hour: int) -> float:
-    return sum(weight * counts[(hour + step) % HOURS] for step, weight in _WEIGHTS)
+def as_mask(hours: frozenset[int]) -> int:
+    """Write hours as a number, a bit each, so that a state holds them in 3 bytes."""
+    return sum(1 << hour for hour in hours)
 
 
-DEFAULT_BEST_HOURS: Final = best_hours(NO_HISTORY, NO_HISTORY)
+@lru_cache(maxsize=4_096)
+def from_mask(mask: int) -> frozenset[int]:
+    """Read hours that were written as a number."""
+    return frozenset(hour for hour in range(HOURS) if mask >> hour & 1)
+
+
+@lru_cache(maxsize=64)
+def everybodys(profile: tuple[float, ...]) -> frozenset[int]:
+    """Choose the best hours of somebody who was sent nothing yet."""
+    return best_hours(NO_HISTORY, NO_HISTORY, profile)
+
+
+DEFAULT_BEST_HOURS: Final = everybodys(DEFAULT_PROFILE)

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from journeys.absences import AwaitedAbsence
 from journeys.acting import Act, compile_action
 from journeys.awaiting import Awaited, compile_awaited
+from journeys.best_hours import DEFAULT_PROFILE
 from journeys.branching import Choose, compile_decision, split_id
 from journeys.caps import Cap, compile_caps
 from journeys.changes import AwaitedChange, compile_change
@@ -83,7 +84,7 @@ from schemas.events import Json
 from schemas.instants import DAY_MS, EARLIEST, HOUR_MS, MINUTE_MS, Millis, span
 from schemas.log import Holds
 
-RULES_VERSION: Final = 8
+RULES_VERSION: Final = 9
 """Raised by a change of the rules that alters a recorded history."""
 
 
@@ -238,6 +239,8 @@ class Catalogue(Struct, kw_only=True, frozen=True):
     """How much time lies behind a message of each channel before the next channel of a `message` step."""
     suppressions: tuple[CompiledSuppression, ...]
     caps: tuple[Cap, ...] = ()
+    best_hours_profile: tuple[float, ...] = DEFAULT_PROFILE
+    """Everybody's responses per send, by local hour."""
     answer_ms: Millis = span(168 * HOUR_MS)
     """How long a step waits for an answer."""
     answers_webhooks: bool = True
@@ -341,6 +344,7 @@ def compile_catalogue(
         grace_ms=span(definitions.settings.data_grace_minutes * MINUTE_MS),
         caps=compile_caps(definitions.settings.frequency_caps),
         spacing_ms=spacings(definitions.settings.channel_spacing_hours),
+        best_hours_profile=definitions.settings.best_hours_profile or DEFAULT_PROFILE,
         suppressions=tuple(_compile_suppression(rule, clauses) for rule in definitions.suppressions.values()),
         answer_ms=span(definitions.settings.execution_timeout_hours * HOUR_MS),
         answers_webhooks=answers_webhooks,

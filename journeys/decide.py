@@ -22,6 +22,7 @@ import msgspec
 from journeys import absences, places, profile, sequences
 from journeys.absences import AwaitedAbsence
 from journeys.addresses import take_verification
+from journeys.answer_hours import RESPONSES, count_response, hour_of
 from journeys.catalogue import Catalogue, CompiledTrigger, Plan, timer_rank
 from journeys.changes import AwaitedChange, Change, membership_change
 from journeys.commands import held_deadline, is_due, is_named
@@ -383,6 +384,8 @@ def _learn(turn: Turn, event: Event, plan: Plan) -> list[str]:
     elif event.stream == "engagement":
         channel = profile.update_consent(customer, event, scene.event_properties())
         changed = [] if channel is None else [f"contacts.{channel}"]
+        if event.type in RESPONSES:
+            _learn_hour(turn, event)
     # A `customer_updated` has had its say, which may have been to remove an address.
     if event.has_address and event.type != "customer_updated":
         changed += profile.learn_addresses(customer, scene.event_properties())
@@ -393,6 +396,14 @@ def _learn(turn: Turn, event: Event, plan: Plan) -> list[str]:
     if plan.clauses:
         _remember_clauses(turn, event, plan)
     return changed
+
+
+def _learn_hour(turn: Turn, event: Event) -> None:
+    """Count an open or a click at the hour at which its message went out, else at its own."""
+    customer, at = turn.customer, event.occurred_at
+    zone = customer_zone(customer.preferences, turn.catalogue.settings.default_timezone)
+    send_id = turn.scene.event_properties().get("send_id")
+    customer.hours = count_response(customer.hours, send_id, hour_of(at, zone), at)
 
 
 def _learn_whole(turn: Turn, event: Event) -> None:

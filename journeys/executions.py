@@ -12,8 +12,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from journeys.acting import NOTHING_DONE
+from journeys.answer_hours import as_of, count_send, hour_of
 from journeys.awaiting import Awaited, is_ended_by, is_met, next_look, times_out_at
-from journeys.best_hours import DEFAULT_BEST_HOURS
+from journeys.best_hours import as_mask, best_hours, everybodys, from_mask
 from journeys.branching import Branching, split_id
 from journeys.caps import Full
 from journeys.catalogue import CompiledStep, CompiledSuppression, CompiledTrigger, CompiledWorkflow
@@ -345,6 +346,7 @@ def _schedule(turn: Turn, place: Place) -> tuple[str, ...] | None:
 
 
 def _schedule_from(turn: Turn, place: Place, earliest: Millis) -> tuple[str, ...] | None:
+    place.visit.best_hours = None
     due, reason = _when(turn, place, earliest)
     return _send(turn, place) if due == turn.now else _put_off(turn, place, due, reason)
 
@@ -353,9 +355,9 @@ def _when(turn: Turn, place: Place, earliest: Millis) -> tuple[Millis | None, st
     """Find the first instant from `earliest` on at which the message may go out, and what it waits for until then."""
     step, scene = place.step, turn.scene
     timing = with_quiet_hours(step, scene, turn.catalogue)
-    best_hours, zone, expires_at = _best_hours(step), zone_of(turn, place.workflow), place.visit.expires_at
-    due = next_send_time(timing, earliest, zone, best_hours, expires_at)
-    if timing is step.timing or due == next_send_time(timing_of(place), earliest, zone, best_hours, expires_at):
+    hours, zone, expires_at = _hours_for(turn, place), zone_of(turn, place.workflow), place.visit.expires_at
+    due = next_send_time(timing, earliest, zone, hours, expires_at)
+    if timing is step.timing or due == next_send_time(timing_of(place), earliest, zone, hours, expires_at):
         return due, "timing"
     return due, "quiet_hours"
 
@@ -366,6 +368,8 @@ def _put_off(
     """Let the message wait for an instant, or suppress it where there is none before it expires."""
     if due is None:
         return _suppress(turn, place, Refusal(reason="no_possible_time", detail=detail or {}))
+    if reason == "timing" and place.visit.best_hours is not None:
+        detail = _told_hours(turn, place, due)
     _defer(turn, place, due, reason, detail)
     return None
 
@@ -387,6 +391,10 @@ def _send(turn: Turn, place: Place) -> tuple[str, ...] | None:
     if full is not None:
         return _hold(turn, place, full)
     due, reason = _when(turn, place, turn.now)
+    if due != turn.now and place.visit.best_hours is not None:
+        # Timed anew, so by the hours that are her best ones now.
+        place.visit.best_hours = None
+        due, reason = _when(turn, place, turn.now)
     return _publish(turn, place, outcome) if due == turn.now else _put_off(turn, place, due, reason)
 
 
@@ -395,6 +403,7 @@ def _hold(turn: Turn, place: Place, full: Full) -> tuple[str, ...] | None:
     detail: dict[str, Json] = {"cap": full.cap.detail, "sent": full.sent}
     if full.room_at is None:
         return _suppress(turn, place, Refusal(reason="frequency_cap", detail=detail))
+    place.visit.best_hours = None
     due, _ = _when(turn, place, full.room_at)
     return _put_off(turn, place, due, "frequency_cap", detail)
 
@@ -417,6 +426,8 @@ def _publish(turn: Turn, place: Place, send: Send) -> tuple[str, ...] | None:
     place.execution.last_send_at = turn.now
     turn.publish(send)
     remember_send(send, turn.customer, turn.catalogue, turn.now)
+    hour = hour_of(turn.now, zone_of(turn, place.workflow))
+    turn.customer.hours = count_send(turn.customer.hours, send.send_id, hour, turn.now)
     turn.record(
         "send_published",
         execution=place.execution,
@@ -762,9 +773,29 @@ def zone_of(turn: Turn, workflow: CompiledWorkflow) -> str:
     return customer_zone(preferences, workflow.zone) if preferences else workflow.zone
 
 
-def _best_hours(step: CompiledStep) -> frozenset[int]:
-    """Return the hours to prefer; a transactional message is never optimized."""
-    return frozenset() if step.category == "transactional" else DEFAULT_BEST_HOURS
+def _hours_for(turn: Turn, place: Place) -> frozenset[int]:
+    """Return the hours to prefer, none for what isn't optimized: those by which the message was timed, or hers now.
+
+    What she answers while a message waits moves the next one; this one goes when it was promised to.
+    """
+    visit = place.visit
+    if place.step.category == "transactional" or not timing_of(place).optimize:
+        visit.best_hours = None
+        return frozenset()
+    if visit.best_hours is None:
+        visit.best_hours = as_mask(_best_hours_now(turn))
+    return from_mask(visit.best_hours)
+
+
+def _best_hours_now(turn: Turn) -> frozenset[int]:
+    hours, profile = turn.customer.hours, turn.catalogue.best_hours_profile
+    return everybodys(profile) if hours is None else best_hours(*as_of(hours, turn.now), profile)
+
+
+def _told_hours(turn: Turn, place: Place, due: Millis) -> dict[str, Json] | None:
+    """Return the hours that a message waits for; nothing where it couldn't wait for any of them."""
+    hours: list[Json] = [*sorted(_hours_for(turn, place))]
+    return {"best_hours": hours} if hour_of(due, zone_of(turn, place.workflow)) in hours else None
 
 
 def timing_of(place: Place) -> CompiledTiming:

@@ -10,6 +10,7 @@ from heapq import merge as in_order
 from typing import Final, TypeVar
 
 from journeys.absences import KEPT_FIRST_EVENTS, MAX_ABSENCES
+from journeys.answer_hours import united as united_hours
 from journeys.keys import MAX_KEYS, SEPARATOR
 from journeys.profile import OTHER_TYPES, SESSION_GAP_MS, set_bounded
 from journeys.scoring import DIGITS, add
@@ -138,6 +139,7 @@ def _merge_history(survivor: Customer, other: Customer, half_life_ms: float) -> 
     for event_type, count in other.counts.items():
         _add_count(survivor, event_type, count, other.last[event_type])
     survivor.recent = list(in_order(survivor.recent, other.recent, key=lambda entry: entry[0]))[-RECENT_EVENTS:]
+    survivor.hours = united_hours(survivor.hours, other.hours)
     survivor.session = _latest_session(survivor.session, other.session)
 
 
@@ -301,6 +303,7 @@ RULED: Final = frozenset(
         "counts",
         "last",
         "recent",
+        "hours",
         "session",
         "executions",
         "ended",

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from journeys.best_hours import HOURS
 from journeys.conditions import comparison_mistake
 from journeys.emitting import RESERVED_TYPES
 from journeys.fields import compile_field
@@ -457,6 +458,9 @@ def _check_settings(settings: Settings, spot: Spot) -> Iterator[Problem]:
             f"is {shown(settings.public_url)}", "an address such as https://shop.example"
         )
     yield from _check_channels(settings.channel_spacing_hours, spot.under("channel_spacing_hours"))
+    if len(settings.best_hours_profile) not in (0, HOURS):
+        message = f"holds {len(settings.best_hours_profile)} numbers"
+        yield spot.under("best_hours_profile").wrong(message, "24, that of the hour after midnight first")
     yield from _check_header(settings.default_from, spot.under("default_from"))
     if settings.quiet_hours is not None:
         yield from check_quiet_hours(settings.quiet_hours, spot.under("quiet_hours"))

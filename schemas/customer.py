@@ -43,6 +43,8 @@ MAX_ABSORBED: Final = 64
 """Pairs that are remembered; one that was forgotten is asked again, which only takes time."""
 MAX_PASSED: Final = 20
 """Decisions of an execution that a late event can reopen; beyond them, the oldest can't be."""
+MAX_KNOWN_SENDS: Final = 32
+"""Messages whose hour is remembered until somebody answers them; beyond them, the oldest one's isn't."""
 MAX_SETTLED: Final = 20
 """Effects behind which decisions are kept for comparison."""
 
@@ -61,6 +63,7 @@ _VISIT: Final = {
     "held_on": "h",
     "parked": "p",
     "behind": "b",
+    "best_hours": "t",
 }
 _EXECUTION: Final = {
     "execution_id": "i",
@@ -167,6 +170,7 @@ _CUSTOMER: Final = {
     "hashed_as": "h",
     "settled": "sd",
     "pending": "pe",
+    "hours": "ho",
 }
 
 
@@ -203,6 +207,8 @@ class Visit(Values, omit_defaults=True, gc=False, rename=_VISIT):
     """Whether the branch stands before the step, because the execution was held when it came there."""
     behind: int = 0
     """The number of the last decision on the way here that can still be reopened; 0 for none."""
+    best_hours: int | None = None
+    """The local hours by which a message was timed, a bit each; None where it isn't optimized, or wasn't timed yet."""
 
 
 class Passed(Values, array_like=True, gc=False):
@@ -379,6 +385,18 @@ class Absence(Values, array_like=True, gc=False):
     """JSON of the first event."""
 
 
+class AnswerHours(Values, array_like=True, gc=False):
+    """What was sent and answered, by the local hour of sending; see `journeys.answer_hours`."""
+
+    at: Millis
+    """The instant as of which the sums are kept, that of the latest observation."""
+    sends: dict[int, float] = field(default_factory=dict)
+    responses: dict[int, float] = field(default_factory=dict)
+    """Opens and clicks of people."""
+    known: bytes = b""
+    """The newest messages, oldest first: 4 bytes of the id's hash, and the hour."""
+
+
 class Verification(Values, array_like=True):
     """What an agent found out about an address: the address's hash, when, and whether it can't take mail."""
 
@@ -492,6 +510,8 @@ class Customer(Values, omit_defaults=True, gc=False, rename=_CUSTOMER):
     """What stands for the id in hashes of causes, where a visitor could be shown by the same id."""
     settled: list[Settled] = field(default_factory=list)
     """Decisions before an effect, oldest first, for as long as they are compared."""
+    hours: AnswerHours | None = None
+    """What her best hours are made of; None as long as nothing was sent or answered."""
 
 
 class Head(Struct, frozen=True, kw_only=True):

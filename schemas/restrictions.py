@@ -74,6 +74,7 @@ FIELDS: Final[Mapping[tuple[type[Struct], str], Schema]] = {
     (EventSequence, "required_sequence"): {"minItems": 1, "maxItems": 20},
     (MessageConfiguration, "templates"): {"minProperties": 1} | _CHANNELS,
     (Settings, "channel_spacing_hours"): _CHANNELS,
+    (Settings, "best_hours_profile"): {"oneOf": [{"maxItems": 0}, {"minItems": 24, "maxItems": 24}]},
     (Settings, "public_url"): _ADDRESS,
     (Settings, "default_from"): _ONE_LINE | {"minLength": 1},
     (TriggerWebhook, "webhook_url"): _ADDRESS,

@@ -519,6 +519,10 @@ def _caps(draw: st.DrawFn) -> Document:
     return cap
 
 
+_PROFILES: Final[tuple[tuple[float, ...], ...]] = ((0.1,) * 24, tuple(hour / 24 for hour in range(24)))
+"""Everybody's best hours: the first four of the day, and the last four."""
+
+
 @st.composite
 def _settings(draw: st.DrawFn) -> Document:
     settings: Document = {"kind": "settings"}
@@ -527,6 +531,7 @@ def _settings(draw: st.DrawFn) -> Document:
     settings |= draw(_sometimes("max_event_age_hours", st.sampled_from((1, 24)), 3))
     settings |= draw(_sometimes("max_concurrent_executions", st.sampled_from((1, 2, 3)), 3))
     settings |= draw(_sometimes("quiet_hours", st.sampled_from(_QUIET_HOURS).map(dict), 3))
+    settings |= draw(_sometimes("best_hours_profile", st.sampled_from(_PROFILES).map(list), 4))
     settings |= draw(_sometimes("frequency_caps", st.lists(_caps(), min_size=1, max_size=2).map(list), 3))
     settings |= draw(_sometimes("address_verification", st.just("strict"), 4))
     settings |= draw(_sometimes("require_consent", st.sampled_from((["email"], [])), 4))
@@ -598,6 +603,9 @@ def _bodies(draw: st.DrawFn) -> Document:
             properties |= {"total": draw(st.sampled_from((5, 9.99, 10, 120.5)))}
         case "customer_updated":
             properties = draw(_updates())
+        case "email_opened" | "email_clicked" | "push_clicked":
+            # No send has such an id; those that have one are in `test_best_hours.py`.
+            properties |= draw(_sometimes("send_id", st.sampled_from(("s1", "s2", 7, None, ["s1"])), 3))
         case "signup" | "page_viewed":
             properties |= draw(_sometimes("email", st.just("first@shop.example"), 2))
     body: Document = {"type": kind, "properties": properties}

@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from schemas.decisions import Channel
 from schemas.definitions.conditions import Condition
-from schemas.definitions.words import Category, Name, NotNegative, Percent, Positive, Stage, Weekday
+from schemas.definitions.words import Category, Name, NotNegative, Percent, Positive, Rate, Stage, Weekday
 from schemas.events import Json
 
 
@@ -113,6 +113,11 @@ class Settings(Struct, frozen=True, kw_only=True, tag_field="kind", tag="setting
     """The channels on which marketing needs granted consent; on others unknown consent passes."""
     quiet_hours: QuietHours | None = None
     """When no marketing goes out; a customer's `preferences.quiet_hours` replace it."""
+    best_hours_profile: tuple[Rate, ...] = ()
+    """Everybody's opens and clicks per message, by local hour: 24 numbers, that of the hour after midnight first.
+
+    A customer's own history moves her best hours away from it. Default: 0.10 at 9, 10, 14 and 16, 0.05 elsewhere.
+    """
     address_verification: Literal["syntax", "strict"] = "syntax"
     """`strict` also refuses addresses that are disposable, of a role, or of a domain that can't take mail."""
     frequency_caps: tuple[FrequencyCap, ...] = ()

@@ -14,7 +14,6 @@ from msgspec import Struct
 
 from agents.engine import Engine
 from agents.outcomes import Outcome
-from journeys.best_hours import DEFAULT_BEST_HOURS
 from journeys.catalogue import Catalogue, compile_catalogue
 from journeys.decide import DUE, deadline, decide
 from journeys.executions import zone_of
@@ -285,6 +284,7 @@ def test_one_event_starts_at_most_one_execution_of_a_workflow(documents: list[Do
 def test_a_message_goes_out_only_when_its_timing_holds_and_before_it_expires(
     documents: list[Document], history: list[Line]
 ) -> None:
+    """Best hours are a wish, by which it was timed earlier; `test_best_hours.py` has them."""
     catalogue = compiled(documents)
     for _, customer, _, outcomes in steps(engine(catalogue), history):
         for outcome in outcomes:
@@ -294,10 +294,9 @@ def test_a_message_goes_out_only_when_its_timing_holds_and_before_it_expires(
                 step = step.parts.get(send.channel, step)
                 scene = Scene(customer=customer, now=now, half_life_ms=1.0)
                 turn = Turn(customer=customer, catalogue=catalogue, now=now, cause="", scene=scene)
-                best = frozenset[int]() if step.category == "transactional" else DEFAULT_BEST_HOURS
                 expires_at = parse_instant(send.expires_at)
                 timing, zone = with_quiet_hours(step, scene, catalogue), zone_of(turn, workflow_)
-                assert next_send_time(timing, now, zone, best, expires_at) == now
+                assert next_send_time(timing, now, zone, frozenset(), expires_at) == now
                 assert parse_instant(send.send_at) == now < expires_at
 
 

@@ -120,7 +120,8 @@ def test_the_reason_is_quiet_hours_where_they_change_the_time(at: Millis, timing
     [deferred] = journey.decisions("send_deferred")
     assert deferred.reason == reason
     journey.advance(3 * DAY_MS)
-    assert deferred.detail == {"until": journey.sent_at()[0]}
+    assert deferred.detail is not None
+    assert deferred.detail["until"] == journey.sent_at()[0]
 
 
 def test_with_a_best_hour_in_quiet_hours_the_next_best_hour_is_taken() -> None:

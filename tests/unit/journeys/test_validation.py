@@ -589,6 +589,20 @@ REFUSALS: Final[list[tuple[str, Json, str, str, str]]] = [
         "one line",
     ),
     (
+        "a profile of 23 hours",
+        {"kind": "settings", "best_hours_profile": [*[0.1] * 23]},
+        "best_hours_profile",
+        "holds 23 numbers",
+        "24, that of the hour after midnight first",
+    ),
+    (
+        "a rate in percent",
+        {"kind": "settings", "best_hours_profile": [*[0.1] * 23, 10]},
+        "best_hours_profile[23]",
+        "is 10",
+        "a number from 0 to 1",
+    ),
+    (
         "a public address of another kind",
         {"kind": "settings", "public_url": "ftp://shop.example"},
         "public_url",
