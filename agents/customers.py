@@ -22,7 +22,7 @@ from agents.identity import receive
 from agents.outcomes import Outcome
 from agents.quotas import QUOTA_PREFIX
 from journeys.catalogue import Catalogue, compile_catalogue
-from schemas.customer import NO_DEADLINE
+from schemas.customer import NO_DEADLINE, Customer
 from schemas.decisions import Send, WebhookCall, encode_effect
 from schemas.definitions import Definitions
 from schemas.instants import EARLIEST, Millis
@@ -121,6 +121,10 @@ class CustomerFold:
             bytes.fromhex(origin): bytes.fromhex(origin + place) for origin, place in self._position.sources.items()
         }
         return self._position.next_offset
+
+    def customer(self, key: bytes) -> Customer | None:
+        """Return who a customer is now, to be read; None if nothing is known of her."""
+        return self._engine.table.peek(key)
 
     async def prepare(self, records: Sequence[Record]) -> None:
         """Load the catalogue in force, and those that marks among these records name."""

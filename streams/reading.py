@@ -1,6 +1,6 @@
-"""Reads topics from beginning to end, once, committed records only: for what is asked for and then done."""
+"""Reads topics to their ends, once, committed records only: for what is asked for and then done."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
@@ -34,36 +34,69 @@ def read_to_end(
         TidingsError: Kafka doesn't answer, or refuses.
     """
     ends = {(topic, partition): end for topic in topics for partition, end in end_offsets(connection, topic).items()}
-    unfinished = {place for place, end in ends.items() if end > 0}
-    total, read, silent = sum(ends.values()), 0, 0
+    starts = {place: 0 if last is None else max(0, end - last) for place, end in ends.items() if end > 0}
+    total, read = sum(ends.values()), 0
+    for messages in _polled(connection, starts):
+        read += len(messages)
+        progress(min(read, total), total)
+        yield from messages
+    progress(total, total)
+
+
+def read_partition(connection: Connection, topic: str, partition: int, start: int, end: int) -> Iterator[list[Message]]:
+    """Yield the committed records of a stretch of one partition, in order, as they come.
+
+    Args:
+        connection: where Kafka is.
+        topic: it must exist.
+        partition: of the topic.
+        start: the first offset.
+        end: the offset behind the last; records may end before it, with the partition.
+
+    Raises:
+        TidingsError: Kafka doesn't answer, or refuses.
+    """
+    if start >= end:
+        return
+    for messages in _polled(connection, {(topic, partition): start}):
+        if messages and (messages[-1].offset() or 0) >= end:
+            yield [message for message in messages if (message.offset() or 0) < end]
+            return
+        if messages:
+            yield messages
+
+
+def _polled(connection: Connection, starts: Mapping[tuple[str, int], int]) -> Iterator[list[Message]]:
+    """Yield what each poll brings, from these offsets to the ends of their partitions."""
+    unfinished, silent = set(starts), 0
     consumer = Consumer(
         confluent_settings(connection)
         | {
             "group.id": "unused",
             "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
             "log_level": 2,
         }
     )
     try:
-        starts = {place: 0 if last is None else max(0, ends[place] - last) for place in unfinished}
-        consumer.assign([TopicPartition(*place, starts[place]) for place in unfinished])
+        consumer.assign([TopicPartition(*place, start) for place, start in starts.items()])
         while unfinished:
             messages = consumer.consume(POLL_MESSAGES, POLL_S)
             silent = 0 if messages else silent + 1
             if silent > _SILENT_POLLS:
-                raise TidingsError(f"{', '.join(topics)} can't be read: Kafka doesn't answer")
-            read += len(messages)
-            progress(min(read, total), total)
+                topics = ", ".join(sorted({topic for topic, _ in starts}))
+                raise TidingsError(f"{topics} can't be read: Kafka doesn't answer")
+            found = []
             for message in messages:
                 error = message.error()
                 if error is None:
-                    yield message
+                    found.append(message)
                 elif error.code() == KafkaError._PARTITION_EOF:
                     unfinished.discard((message.topic() or "", message.partition() or 0))
                 elif not error.retriable():
                     raise TidingsError(f"{message.topic()} can't be read: {error.str()}")
-        progress(total, total)
+            yield found
     finally:
         consumer.close()

@@ -171,6 +171,19 @@ def end_offsets(connection: Connection, topic: str, *, committed: bool = True) -
     Raises:
         confluent_kafka.KafkaException: the topic doesn't exist, or one of its partitions doesn't answer.
     """
+    return _offsets(connection, topic, OffsetSpec.latest(), committed=committed)
+
+
+def first_offsets(connection: Connection, topic: str) -> dict[int, int]:
+    """Return for each partition the first offset that it still keeps.
+
+    Raises:
+        confluent_kafka.KafkaException: the topic doesn't exist, or one of its partitions doesn't answer.
+    """
+    return _offsets(connection, topic, OffsetSpec.earliest(), committed=True)
+
+
+def _offsets(connection: Connection, topic: str, spec: OffsetSpec, *, committed: bool) -> dict[int, int]:
     admin = admin_client(connection)
     partitions = _partitions_of(admin, topic)
     isolation = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
@@ -179,7 +192,7 @@ def end_offsets(connection: Connection, topic: str, *, committed: bool = True) -
         missing = partitions - ends.keys()
         if not missing:
             return ends
-        asked = {TopicPartition(topic, partition): OffsetSpec.latest() for partition in missing}
+        asked = {TopicPartition(topic, partition): spec for partition in missing}
         answers = admin.list_offsets(asked, isolation_level=isolation, request_timeout=ANSWER_S)
         for tp, answer in answers.items():
             try:

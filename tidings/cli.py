@@ -16,6 +16,7 @@ from tidings.commands.demo import demo
 from tidings.commands.operating import pause, resume
 from tidings.commands.preview import preview_command
 from tidings.commands.processes import ingest, worker
+from tidings.commands.replay import replay
 from tidings.commands.run import run_command
 from tidings.commands.schema import schema
 from tidings.commands.simulate import simulate_command
@@ -40,6 +41,7 @@ app.command("demo")(demo)
 app.command("apply")(apply)
 app.command("diff")(diff)
 app.command("impact")(impact)
+app.command("replay")(replay)
 app.command("status")(status)
 app.command("pause")(pause)
 app.command("resume")(resume)

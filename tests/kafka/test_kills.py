@@ -14,6 +14,7 @@ import pytest
 
 from tests.kafka import worlds
 from tests.kafka.broker import KafkaUnderTest, OwnKafka
+from tests.kafka.replays import replayed
 from tests.kafka.runs import (
     Record,
     Run,
@@ -64,6 +65,7 @@ def test_kill_9_at_the_worst_moments_changes_no_record(
     assert run.said().count("stopped (SIGKILL)") >= 3
     assert_same(run.records(), expected)
     assert_same(read_by_a_stranger(kafka.bootstrap_servers, prefix), expected)
+    _comes_out_again(kafka, prefix, tmp_path, expected)
 
 
 def test_merges_over_partitions_are_those_of_simulate_though_the_worker_is_killed(
@@ -89,6 +91,7 @@ def test_merges_over_partitions_are_those_of_simulate_though_the_worker_is_kille
             waiting[message.key() or b""] = message.value()
     assert waiting, "somebody waited"
     assert {value for value in waiting.values() if value} == set(), "nobody waits any more"
+    _comes_out_again(kafka, prefix, tmp_path, expected)
 
 
 def test_run_waits_for_a_kafka_that_stops_and_goes_on(
@@ -108,6 +111,14 @@ def test_run_waits_for_a_kafka_that_stops_and_goes_on(
     assert "Kafka answers again" in run.said()
     assert_same(run.records(), expected)
     assert_same(read_by_a_stranger(own_kafka.bootstrap_servers, prefix), expected)
+
+
+def _comes_out_again(kafka: KafkaUnderTest, prefix: str, folder: Path, expected: list[Record]) -> None:
+    """Check that a replay of what the kills have left makes all decisions again."""
+    done = replayed(kafka.bootstrap_servers, prefix, folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    decisions = sum(record["record"] == "decision" for record in expected)
+    assert f"{decisions:,} of {decisions:,} decisions" in done.stdout
 
 
 def _kill_between_ingest_and_agent(run: Run) -> None:

@@ -1,0 +1,175 @@
+"""`tidings replay` makes every decision and send again, and names whatever else stands in Kafka."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from agents.comparing import Span
+from agents.replaying import ReplayPlan, customer_keys, reach_of
+from agents.standing import read_standing
+from schemas.instants import parse_instant
+from streams.topics import end_offsets, first_offsets
+from tests.kafka import worlds
+from tests.kafka.broker import KafkaUnderTest
+from tests.kafka.replays import replayed
+from tests.kafka.runs import Record, Run, committed_messages, records
+from tidings.clock import fresh_bytes
+from tidings.processes import topic_ids
+from tidings.replaying import replay_all
+
+PARTITIONS = 3
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A run that has left its topics."""
+
+    run: Run
+    bootstrap: str
+    prefix: str
+    folder: Path
+    records: list[Record]
+
+    def replay(self, *options: str) -> tuple[int, str, str]:
+        """Replay its log; return the exit code, what was said, and what went wrong."""
+        done = replayed(self.bootstrap, self.prefix, self.folder, *options)
+        return done.returncode, done.stdout, done.stderr
+
+    def decisions(self, **asked: object) -> list[int]:
+        """Count the decisions that come out again where a part of the log is asked about, by partition."""
+        connection, log = self.run.connection, f"{self.prefix}customer-log"
+        positions = {
+            number: one.next_offset for number, one in read_standing(connection, self.prefix).positions.items()
+        }
+        plan = ReplayPlan(
+            connection=connection, prefix=self.prefix, partitions=PARTITIONS,
+            topic_id=topic_ids(connection, [log])[log], **asked,  # type: ignore[arg-type]
+        )  # fmt: skip
+        results = replay_all(plan, reach_of(connection, self.prefix, positions), lambda _done, _all: None, processes=1)
+        assert [result.differences for result in results] == [[]] * PARTITIONS
+        return [result.same["decisions"] for result in results]
+
+    def count(self, *kinds: str) -> int:
+        """Count the records of some kinds."""
+        return sum(record["record"] in kinds for record in self.records)
+
+
+@pytest.fixture(scope="module")
+def kept(kafka: KafkaUnderTest, tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """Run a world of everything there is, once."""
+    folder, prefix = tmp_path_factory.mktemp("kept"), f"test-{fresh_bytes(4).hex()}-replay."
+    world = worlds.generated(folder / "world")
+    run = Run(world, kafka.bootstrap_servers, prefix, folder, "--keep", f"--partitions={PARTITIONS}", "--workers=2")
+    try:
+        assert run.wait() == 0, run.said()
+    finally:
+        run.end()
+    return Kept(run, kafka.bootstrap_servers, prefix, folder, run.records())
+
+
+def test_every_decision_and_send_comes_out_again(kept: Kept) -> None:
+    """All of them, and none is without a partner; parts of the log are parts of it."""
+    code, said, wrong = kept.replay()
+    assert code == 0, said + wrong
+    decisions, sends = kept.count("decision"), kept.count("send")
+    assert f"{decisions:,} of {decisions:,} decisions" in said
+    assert f"{sends:,} of {sends:,} sends" in said
+    assert f"of {PARTITIONS} partitions" in said
+
+
+def test_parts_of_the_log_are_asked_about(kept: Kept) -> None:
+    """Stretches of offsets, times and customers: what they have adds up to the whole."""
+    decisions = kept.count("decision")
+    parts = kept.decisions()
+    assert sum(parts) == decisions
+    half = end_offsets(kept.run.connection, f"{kept.prefix}customer-log")[0] // 2
+    assert kept.decisions(offsets=(0, half))[0] + kept.decisions(offsets=(half, 10**9))[0] == parts[0]
+    middle = sorted(str(record["at"]) for record in kept.records if record["record"] == "decision")[decisions // 2]
+    at = parse_instant(middle)
+    halves = [sum(kept.decisions(within=Span(*span))) for span in ((-(2**63), at), (at, 2**63 - 1))]
+    assert sum(halves) == decisions
+    assert min(halves) > 0
+    own = Counter(str(record["customer_id"]) for record in kept.records if record["record"] == "decision")
+    someone, most = own.most_common(1)[0]
+    assert sum(kept.decisions(customers=customer_keys([someone]))) == most
+
+
+def test_a_replay_goes_on_from_its_snapshots_also_when_the_log_before_is_gone(kept: Kept, tmp_path: Path) -> None:
+    """The second time nothing is folded again; what Kafka deletes isn't missed, and without snapshots is named."""
+    folder = str(tmp_path / "snapshots")
+    assert kept.replay("--snapshots", folder)[0] == 0
+    code, said, _ = kept.replay("--snapshots", folder)
+    assert code == 0
+    assert "Folded 0 records" in said
+    assert _decisions(said) == kept.count("decision")
+    log = f"{kept.prefix}customer-log"
+    ends = end_offsets(kept.run.connection, log)
+    deleted = [TopicPartition(log, 0, ends[0] // 2)]
+    admin = AdminClient({"bootstrap.servers": kept.bootstrap})
+    for done in admin.delete_records(deleted).values():
+        done.result()
+    assert first_offsets(kept.run.connection, log)[0] > 0
+    assert "before it only by a snapshot" in kept.replay("--horizon")[1]
+    code, said, wrong = kept.replay("--snapshots", folder)
+    assert code == 0, said + wrong
+    code, _, wrong = kept.replay("--partition=0")
+    assert (code, "name a folder of snapshots with --snapshots" in wrong) == (1, True)
+    code, _, wrong = kept.replay("--partition=0", "--snapshots", str(tmp_path / "none"))
+    assert (code, "has no snapshot from there on" in wrong) == (1, True)
+
+
+def test_what_is_not_the_rules_work_is_named(kept: Kept, tmp_path: Path) -> None:
+    """A decision that somebody forged, and a mail that was written twice, are found, with what led there."""
+    sent = next(iter(committed_messages(kept.run.connection, f"{kept.prefix}email-sends")))
+    decided = max(
+        (message for message in committed_messages(kept.run.connection, f"{kept.prefix}decisions")),
+        key=lambda message: message.timestamp()[1],
+    )
+    forged = msgspec.json.decode(decided.value() or b"", type=Record) | {"decision_id": "forged"}
+    producer = Producer({"bootstrap.servers": kept.bootstrap, "log_level": 0})
+    for message, value in ((sent, sent.value()), (decided, msgspec.json.encode(forged))):
+        producer.produce(
+            message.topic() or "",
+            key=message.key(),
+            value=value,
+            partition=1 if message is sent and message.partition() == 0 else message.partition() or 2,
+            timestamp=message.timestamp()[1],
+            headers=message.headers(),
+        )
+    assert producer.flush(60) == 0
+    output = tmp_path / "differences.ndjson"
+    code, said, wrong = kept.replay("--partition=1", "--partition=2", "--output", str(output))
+    assert code == 1, said + wrong
+    found = {str(line["id"]): line for line in records(output.read_text())}
+    assert "forged" in found
+    assert len(found) <= 2
+    assert all(line["difference"] == "gone" for line in found.values())
+    assert "only recorded" in said
+    assert "state     before it, replayed" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--partition=7"], "the customer log has 3, numbered from 0"),
+        (["--offsets", "5:2", "--partition=1"], "the smaller first"),
+        (["--offsets", "2:5"], "name it with --partition"),
+        (["--since", "monday"], "isn't an RFC 3339 time"),
+        (["--since", "2026-02-01T00:00:00Z", "--until", "2026-01-01T00:00:00Z"], "isn't before"),
+    ],
+)
+def test_nonsense_is_refused_in_words(kept: Kept, options: list[str], said: str) -> None:
+    """Every refusal says what would be right, and nothing was folded."""
+    code, told, wrong = kept.replay(*options)
+    assert code == 1
+    assert said in wrong
+    assert "Folded" not in told
+
+
+def _decisions(said: str) -> int:
+    found = re.search(r"([\d,]+) of [\d,]+ decisions", said)
+    return int(found[1].replace(",", "")) if found else 0

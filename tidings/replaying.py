@@ -1,0 +1,158 @@
+"""A replay of all partitions, side by side: as many processes as the machine has processors, and one report."""
+
+import gc
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Sequence
+from ctypes import c_longlong
+from typing import Final
+
+import msgspec
+from confluent_kafka import KafkaException
+from msgspec import Struct, structs
+
+from agents.catalogues import Catalogues
+from agents.comparing import Difference
+from agents.replaying import Cause, PartitionReplay, Reach, ReplayPlan, find_cause, replay_partition
+from journeys.validation import definitions_from_documents
+from schemas.errors import TidingsError
+from schemas.events import Json
+
+LOOK_EVERY_S: Final = 0.2
+_done = multiprocessing.get_context("spawn").Array(c_longlong, 0)
+"""In a process of its own, how far each partition has come."""
+
+
+class Task(Struct, frozen=True):
+    """One partition to be replayed, and its place among them."""
+
+    place: int
+    plan: ReplayPlan
+    partition: int
+    reach: Reach
+
+
+def replay_all(
+    plan: ReplayPlan, reaches: dict[int, Reach], progress: Callable[[int, int], object], processes: int | None = None
+) -> list[PartitionReplay]:
+    """Replay partitions of the customer log.
+
+    Args:
+        plan: what is asked about.
+        reaches: how far everything goes, by the partition to be replayed.
+        progress: is called with how many offsets of the log are folded, of how many.
+        processes: at once; None: one for each processor.
+
+    Raises:
+        TidingsError: as `replay_partition`.
+    """
+    tasks = [Task(place, plan, *item) for place, item in enumerate(sorted(reaches.items()))]
+    total = sum(reach.position for reach in reaches.values())
+    at_once = min(processes or os.cpu_count() or 1, len(tasks))
+    if at_once == 1:
+        results = _replay_in_turn(tasks, lambda done: progress(done, total))
+    else:
+        results = _replay_side_by_side(tasks, at_once, lambda done: progress(done, total))
+    progress(total, total)
+    return sorted(results, key=lambda result: result.partition)
+
+
+def _replay(task: Task, tell: Callable[[int], object]) -> PartitionReplay:
+    catalogues = Catalogues(task.plan.connection, task.plan.prefix, definitions_from_documents)
+    return replay_partition(task.plan, task.partition, task.reach, catalogues, tell)
+
+
+def _replay_in_turn(tasks: list[Task], progress: Callable[[int], object]) -> list[PartitionReplay]:
+    results: list[PartitionReplay] = []
+    done = 0
+
+    def tell(offset: int) -> None:
+        progress(done + offset)
+
+    for task in tasks:
+        results.append(_replay(task, tell))
+        done += task.reach.position
+    return results
+
+
+def _replay_side_by_side(tasks: list[Task], at_once: int, progress: Callable[[int], object]) -> list[PartitionReplay]:
+    context = multiprocessing.get_context("spawn")
+    done = context.Array(c_longlong, len(tasks))
+    results: list[PartitionReplay] = []
+    with context.Pool(at_once, _begin, (done,)) as pool:
+        answers = pool.imap_unordered(_replay_elsewhere, tasks)
+        while len(results) < len(tasks):
+            try:
+                answer = answers.next(LOOK_EVERY_S)
+            except multiprocessing.TimeoutError:
+                progress(sum(done.get_obj()))
+                continue
+            if isinstance(answer, str):
+                raise TidingsError(answer)
+            results.append(answer)
+    return results
+
+
+def _begin(done: "multiprocessing.sharedctypes.SynchronizedArray[int]") -> None:
+    global _done  # noqa: PLW0603 -- what a pool's process is given when it begins has no other place
+    _done = done
+    # Nearly all that is made is dropped at once, without cycles.
+    gc.set_threshold(1_000_000, 50, 1_000)
+    # Whoever started us is interrupted as well, and ends us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _replay_elsewhere(task: Task) -> PartitionReplay | str:
+    """Replay one partition; what is wrong in the world comes back in words, for exceptions may not travel."""
+
+    def tell(offset: int) -> None:
+        _done[task.place] = offset
+
+    try:
+        return _replay(task, tell)
+    except TidingsError as error:
+        return str(error)
+    except KafkaException as error:
+        return f"Kafka refused or doesn't answer: {error.args[0].str()}"
+
+
+def first_difference(results: Sequence[PartitionReplay]) -> tuple[PartitionReplay, Difference] | None:
+    """Return the earliest difference of all partitions; of one instant, that of the first customer."""
+    found = [(result, result.differences[0]) for result in results if result.differences]
+    return min(found, key=lambda one: (one[1].at, one[1].customer_id, one[1].record_id), default=None)
+
+
+def first_cause(plan: ReplayPlan, reaches: dict[int, Reach], results: Sequence[PartitionReplay]) -> Cause | None:
+    """Return what the first difference comes from; None without one, or if it can't be told.
+
+    Raises:
+        TidingsError: as `replay_partition`.
+    """
+    found = first_difference(results)
+    if found is None:
+        return None
+    result = found[0]
+    catalogues = Catalogues(plan.connection, plan.prefix, definitions_from_documents)
+    return find_cause(plan, result.partition, reaches[result.partition], catalogues, found[1])
+
+
+def spelled_out(value: object) -> Json:
+    """Write a state with the full names of what it holds; what has its default is left out."""
+    if isinstance(value, Struct):
+        fields = [(field, getattr(value, field.name)) for field in structs.fields(value)]
+        return {field.name: spelled_out(held) for field, held in fields if not _is_default(field, held)}
+    if isinstance(value, dict):
+        return {str(key): spelled_out(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [spelled_out(held) for held in value]
+    if isinstance(value, bytes):
+        value = msgspec.json.decode(value)
+    told: Json = value  # type: ignore[assignment]
+    return told
+
+
+def _is_default(field: structs.FieldInfo, held: object) -> bool:
+    if field.default_factory is not msgspec.NODEFAULT:
+        return bool(held == field.default_factory())
+    return bool(held == field.default)
