@@ -1,6 +1,11 @@
-"""Timing against a scan, minute by minute, that knows nothing but the wall clock of each instant."""
+"""Timing against a scan, minute by minute, that knows nothing but the wall clock of each instant.
 
-from datetime import datetime, timedelta
+The wall clock is `zoneinfo`'s own; what the rules use to turn instants into local times and back has no part in it.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given
@@ -17,7 +22,7 @@ from journeys.timing import (
     wait_until,
 )
 from schemas.definitions import FixedTime, QuietHours, Timing, UntilTime, Weekday
-from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis, from_local, local, parse_instant
+from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis, parse_instant
 
 # Zones with offsets of 30 and 45 minutes, changes of half an hour, of two hours, at midnight, and skipped days.
 ZONES = (
@@ -111,25 +116,48 @@ def is_quiet(quiet: QuietHours | None, wall: datetime) -> bool:
     return False
 
 
-def named_instants(at: str, around: Millis, zone: str) -> set[Millis]:
-    """The instants at which the local minute begins, on each date that the zone has."""
+def wall_at(instant: Millis, zone: str) -> datetime:
+    return datetime.fromtimestamp(instant // 1_000, UTC).astimezone(ZoneInfo(zone))
+
+
+def clock_at(instant: Millis, zone: str) -> datetime:
+    """What a clock on the wall shows, without its offset: the second passes of hours look like the first."""
+    return wall_at(instant, zone).replace(tzinfo=None)
+
+
+def minutes(begin: Millis, end: Millis, step: Millis = MINUTE_MS) -> Iterator[Millis]:
+    yield from range(begin // step * step, end, step)
+
+
+def named_instants(at: str, begin: Millis, end: Millis, zone: str, step: Millis = MINUTE_MS) -> set[Millis]:
+    """The instants at which a local minute begins, one a date; where the clock skips it, the first behind the gap."""
     hour, minute = map(int, at.split(":"))
-    found = set()
-    for days in range(-2, SCANNED_DAYS + 3):
-        midnight = datetime.combine((local(around, zone) + timedelta(days=days)).date(), datetime.min.time())
-        if from_local(midnight, zone) < from_local(midnight + timedelta(days=1), zone):
-            found.add(from_local(midnight + timedelta(hours=hour, minutes=minute), zone))
-    return found
+    found: dict[date, Millis] = {}
+    dates = set()
+    for instant in minutes(begin, end, step):
+        clock = clock_at(instant, zone)
+        dates.add(clock.date())
+        for day in (clock.date() - timedelta(days=1), clock.date()):
+            target = datetime(day.year, day.month, day.day, hour, minute)  # noqa: DTZ001  a wall clock
+            if day in dates and day not in found and clock >= target:
+                found[day] = instant
+    return set(found.values())
+
+
+def named_around(at: str, around: Millis, zone: str, days: int = 2) -> set[Millis]:
+    """Those of so many days on; the first day of the scan, whose morning it doesn't see, is left out."""
+    named = named_instants(at, around - 3 * DAY_MS, around + (days + 1) * DAY_MS, zone)
+    return {instant for instant in named if instant > around - 2 * DAY_MS}
 
 
 def scan(
     timing: Timing, quiet: QuietHours | None, start: Millis, zone: str, best_hours: frozenset[int] | None, end: Millis
 ) -> Millis | None:
     """Look at the start and at each minute behind it."""
-    named = None if timing.at is None else named_instants(timing.at, start, zone)
+    named = None if timing.at is None else named_around(timing.at, start, zone, SCANNED_DAYS)
     instant = start
     while instant < end:
-        wall = local(instant, zone)
+        wall = clock_at(instant, zone)
         allowed = (
             (not timing.business_hours_only or 9 <= wall.hour < 17)
             and (not timing.avoid_weekends or wall.weekday() < 5)
@@ -199,44 +227,58 @@ def test_without_an_expiry_there_is_always_a_send_time_within_eight_days(
 
 @given(clocks, near_changes, st.sampled_from(ZONES))
 def test_until_time_is_the_next_named_instant(at: str, now: Millis, zone: str) -> None:
-    expected = min(instant for instant in named_instants(at, now, zone) if instant > now)
+    expected = min(instant for instant in named_around(at, now, zone) if instant > now)
     assert wait_until(compile_wait(UntilTime(target_time=at)), now, zone) == expected
+
+
+def first_showing(target: datetime, zone: str) -> Millis:
+    """Find the first instant at which the clock shows a time, or one behind it, where it is never shown.
+
+    Both the minutes of that time's seconds and whole minutes, at which clocks change, are looked at.
+    """
+    near = (target - datetime(1970, 1, 1)) // timedelta(milliseconds=1)  # noqa: DTZ001  a wall clock
+    phase = near % MINUTE_MS
+    looks = sorted({*minutes(near - 26 * HOUR_MS, near + 50 * HOUR_MS)} | {
+        instant + phase for instant in minutes(near - 26 * HOUR_MS, near + 50 * HOUR_MS)
+    })  # fmt: skip
+    return next(
+        instant for instant in looks if clock_at(instant, zone) + timedelta(milliseconds=instant % 1_000) >= target
+    )
 
 
 @given(
     st.builds(
         FixedTime,
-        duration_hours=st.floats(0, 100),
-        duration_minutes=st.integers(0, 100),
-        calendar_days=st.integers(0, 40),
+        duration_hours=st.sampled_from([None, 0, 0.25, 1, 25, 99.5]),
+        duration_minutes=st.none() | st.integers(0, 100),
+        calendar_days=st.none() | st.integers(0, 40),
         at=st.none() | clocks,
     ),
     near_changes,
     st.sampled_from(ZONES),
 )
-def test_a_fixed_wait_never_ends_before_now_and_ends_at_its_local_time(
-    configuration: FixedTime, now: Millis, zone: str
-) -> None:
-    end = wait_until(compile_wait(configuration), now, zone)
-    assert end >= now
-    if configuration.at is not None:
-        # A skipped time is later on the wall clock, by the length of the gap; all others are met exactly.
-        hour, minute = map(int, configuration.at.split(":"))
-        wall = local(end, zone).replace(tzinfo=None)
-        assert from_local(wall, zone) == end
-        named = wall.replace(hour=hour, minute=minute, second=0, microsecond=0)
-        assert from_local(named, zone) == end or from_local(named - timedelta(days=1), zone) == end
+def test_a_fixed_wait_ends_when_a_scan_says(configuration: FixedTime, now: Millis, zone: str) -> None:
+    more = (configuration.duration_hours or 0) * 60 + (configuration.duration_minutes or 0)
+    after = now + round(more * MINUTE_MS)
+    expected = after
+    if configuration.calendar_days:
+        target = clock_at(after, zone) + timedelta(days=configuration.calendar_days, milliseconds=after % 1_000)
+        if configuration.at is not None:
+            hour, minute = map(int, configuration.at.split(":"))
+            target = target.replace(hour=hour, minute=minute, second=0, microsecond=0)
+        expected = max(now, first_showing(target, zone))
+    elif configuration.at is not None:
+        expected = min(instant for instant in named_around(configuration.at, after, zone) if instant >= after)
+    assert wait_until(compile_wait(configuration), now, zone) == expected
 
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_over_two_years_the_send_times_of_each_day_are_those_of_a_scan(zone: str) -> None:
-    timing = Timing(at="02:15", optimize=False)
-    compiled = compile_timing(timing)
-    day = parse_instant("2025-01-01T12:00:00Z")
-    for _ in range(730):
-        end = day + DAY_MS
-        expected = min(
-            (instant for instant in named_instants("02:15", day, zone) if day <= instant < end), default=None
-        )
-        assert next_send_time(compiled, day, zone, frozenset(), end) == expected
-        day = end
+    """Every quarter of an hour is looked at: clocks change at none but these."""
+    compiled = compile_timing(Timing(at="02:15", optimize=False))
+    begin = parse_instant("2025-01-01T12:00:00Z")
+    named = sorted(named_instants("02:15", begin - 2 * DAY_MS, begin + 732 * DAY_MS, zone, 15 * MINUTE_MS))
+    for day in range(begin, begin + 730 * DAY_MS, DAY_MS):
+        expected = next((instant for instant in named if day <= instant), None)
+        found = next_send_time(compiled, day, zone, frozenset(), day + DAY_MS)
+        assert found == (expected if expected is not None and expected < day + DAY_MS else None)

@@ -10,8 +10,8 @@ from journeys.validation import Document as File
 from journeys.validation import validate
 from schemas.definitions import QuietHours
 from schemas.events import Json
-from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
-from tests.journey import HELLO, Document, Journey, after, mail, workflow
+from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis, parse_instant
+from tests.journey import HELLO, START, Document, Journey, after, mail, workflow
 
 NIGHT: Document = {"start": "22:00", "end": "08:00"}
 BUSINESS: Document = {"business_hours_only": True, "optimize": False}
@@ -98,6 +98,69 @@ def test_they_are_in_the_customers_zone() -> None:
     journey.advance(DAY_MS)
     # 14:00 UTC is 23:00 in Tokyo, whose morning begins at 23:00 UTC.
     assert journey.sent_at() == [after(14 * HOUR_MS)]
+
+
+# Nights on which the clock changes ---------------------------------------------------------------------------------
+
+SKIPPED = "2026-03-29T00:59:59.999Z", "2026-03-29T01:00:00Z"
+"""The last instant before Berlin's clock goes from 02:00 to 03:00, and the first behind it."""
+
+
+@pytest.mark.parametrize(
+    ("zone", "start", "end", "at", "goes"),
+    [
+        # The end is skipped: the night is over where the gap is.
+        ("Europe/Berlin", "22:00", "02:30", "2026-03-29T00:30:00Z", "2026-03-29T01:00:00.000Z"),
+        ("Europe/Berlin", "22:00", "02:30", SKIPPED[0], "2026-03-29T01:00:00.000Z"),
+        ("Europe/Berlin", "22:00", "02:30", SKIPPED[1], "2026-03-29T01:00:00.000Z"),
+        ("America/New_York", "22:00", "02:30", "2026-03-08T06:00:00Z", "2026-03-08T07:00:00.000Z"),
+        ("America/St_Johns", "22:00", "02:30", "2026-03-08T05:00:00Z", "2026-03-08T05:30:00.000Z"),
+        ("Australia/Lord_Howe", "22:00", "02:15", "2026-10-03T15:00:00Z", "2026-10-03T15:30:00.000Z"),
+        ("Pacific/Chatham", "22:00", "03:00", "2026-09-26T13:00:00Z", "2026-09-26T14:00:00.000Z"),
+        ("America/Havana", "21:00", "00:30", "2026-03-08T04:30:00Z", "2026-03-08T05:00:00.000Z"),
+        # The start is skipped: what is left of the window is quiet.
+        ("Europe/Berlin", "02:30", "08:00", SKIPPED[0], "2026-03-29T00:59:59.999Z"),
+        ("Europe/Berlin", "02:30", "08:00", SKIPPED[1], "2026-03-29T06:00:00.000Z"),
+        ("Australia/Lord_Howe", "02:10", "02:40", "2026-10-03T15:29:59.999Z", "2026-10-03T15:29:59.999Z"),
+        ("Australia/Lord_Howe", "02:10", "02:40", "2026-10-03T15:30:00Z", "2026-10-03T15:40:00.000Z"),
+        # The whole window is skipped.
+        ("Europe/Berlin", "02:15", "02:45", SKIPPED[0], "2026-03-29T00:59:59.999Z"),
+        ("Europe/Berlin", "02:15", "02:45", SKIPPED[1], "2026-03-29T01:00:00.000Z"),
+        # The end comes twice: it ends, and what the clock shows again is quiet again.
+        ("Europe/Berlin", "22:00", "02:30", "2026-10-24T23:30:00Z", "2026-10-25T00:30:00.000Z"),
+        ("Europe/Berlin", "22:00", "02:30", "2026-10-25T00:59:59.999Z", "2026-10-25T00:59:59.999Z"),
+        ("Europe/Berlin", "22:00", "02:30", "2026-10-25T01:00:00Z", "2026-10-25T01:30:00.000Z"),
+        ("America/New_York", "23:00", "01:30", "2026-11-01T05:00:00Z", "2026-11-01T05:30:00.000Z"),
+        ("America/New_York", "23:00", "01:30", "2026-11-01T06:00:00Z", "2026-11-01T06:30:00.000Z"),
+        ("Australia/Lord_Howe", "22:00", "01:45", "2026-04-04T14:30:00Z", "2026-04-04T14:45:00.000Z"),
+        ("Australia/Lord_Howe", "22:00", "01:45", "2026-04-04T15:00:00Z", "2026-04-04T15:15:00.000Z"),
+        ("Pacific/Chatham", "22:00", "03:00", "2026-04-04T13:00:00Z", "2026-04-04T13:15:00.000Z"),
+        ("Pacific/Chatham", "22:00", "03:00", "2026-04-04T14:00:00Z", "2026-04-04T14:15:00.000Z"),
+        ("America/Havana", "21:00", "00:30", "2025-11-02T04:00:00Z", "2025-11-02T04:30:00.000Z"),
+        ("America/Havana", "21:00", "00:30", "2025-11-02T05:00:00Z", "2025-11-02T05:30:00.000Z"),
+        # The start comes twice: between the two the clock shows a time before it.
+        ("Europe/Berlin", "02:30", "08:00", "2026-10-25T00:29:59.999Z", "2026-10-25T00:29:59.999Z"),
+        ("Europe/Berlin", "02:30", "08:00", "2026-10-25T00:30:00Z", "2026-10-25T01:00:00.000Z"),
+        ("Europe/Berlin", "02:30", "08:00", "2026-10-25T01:30:00Z", "2026-10-25T07:00:00.000Z"),
+        ("America/Santiago", "23:30", "08:00", "2026-04-05T02:30:00Z", "2026-04-05T03:00:00.000Z"),
+        ("America/Santiago", "23:30", "08:00", "2026-04-05T03:30:00Z", "2026-04-05T12:00:00.000Z"),
+        # A night around the change lasts an hour less, or more.
+        ("Europe/Berlin", "22:00", "08:00", "2026-03-28T21:00:00Z", "2026-03-29T06:00:00.000Z"),
+        ("Europe/Berlin", "22:00", "08:00", "2026-10-24T20:00:00Z", "2026-10-25T07:00:00.000Z"),
+        ("Australia/Lord_Howe", "22:00", "08:00", "2026-04-04T11:00:00Z", "2026-04-04T21:30:00.000Z"),
+    ],
+)
+def test_on_a_night_of_a_clock_change_the_clock_on_the_wall_is_quiet(
+    zone: str, start: str, end: str, at: str, goes: str
+) -> None:
+    for days in (["sat"], ["sat", "sun"]):
+        # All these nights are from Saturday to Sunday; windows that start behind midnight are Sunday's.
+        quiet: Document = {"start": start, "end": end, "days": [*days] if start > end else ["sun"]}
+        journey = Journey(workflow(), quiet_hours=quiet, default_timezone=zone)
+        began = parse_instant(at) - START
+        journey.publish("signup", began)
+        journey.advance(began + DAY_MS)
+        assert journey.sent_at() == [goes]
 
 
 # Reasons ---------------------------------------------------------------------------------------------------------
