@@ -9,6 +9,7 @@ from schemas.instants import DAY_MS, HOUR_MS, Millis
 from tests.journey import HELLO, Document, Journey, after, is_, mail, short, signup, trigger, wait, workflow
 
 MANY: Document = {"allow_multiple_executions": True}
+LATER: Document = {"send_immediately": True, "delay_hours": 1}
 ONE_A_DAY: Document = {"max": 1, "per_hours": 24}
 
 
@@ -236,6 +237,52 @@ def test_the_last_place_goes_by_the_workflows_priority_then_by_the_start(
     journey.publish("go_b", 1)
     journey.advance(2 * DAY_MS)
     assert [send.workflow_id for send in journey.sends()] == [winner]
+
+
+def test_the_last_place_of_equals_goes_by_the_id_of_their_execution() -> None:
+    """Both start with one event, and have one priority: nothing but a hash of their causes tells them apart."""
+    winners = set()
+    workflows = [workflow(mail(timing=LATER), id=name) for name in ("a", "b", "c")]
+    journey = Journey(*workflows, frequency_caps=[ONE_A_DAY])
+    for number in range(20):
+        customer = f"c{number}"
+        journey.publish("signup", customer=customer)
+        executions = {one.execution_id: one.workflow_id for one in journey.customer(customer).executions}
+        assert len(executions) == 3
+        journey.advance(HOUR_MS)
+        [send] = [send for send in journey.sends() if send.customer_id == customer]
+        assert send.execution_id == min(executions)
+        winners.add(send.workflow_id)
+    assert winners == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("order", [("x", "y"), ("y", "x")])
+def test_the_last_place_within_an_execution_goes_by_the_order_of_its_steps(order: tuple[str, str]) -> None:
+    fork = wait("fork", "y", "x", duration_hours=1)
+    journey = Journey(workflow(fork, *(mail(name, timing=LATER) for name in order)), frequency_caps=[ONE_A_DAY])
+    journey.publish("signup")
+    journey.advance(DAY_MS)
+    assert [send.step_id for send in journey.sends()] == [order[0]]
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
+def test_what_a_cap_put_off_takes_its_place_by_priority_when_there_is_room(names: tuple[str, str]) -> None:
+    """The first takes the only place; of the two that came in vain, the later but more important one is the next."""
+    early, late = names
+    workflows = [
+        workflow(id="w"),
+        workflow(id=early, on=[trigger("early")], priority=1),
+        workflow(id=late, on=[trigger("late")], priority=2),
+    ]
+    journey = Journey(*workflows, frequency_caps=[{**ONE_A_DAY, "on_cap": "delay"}])
+    for at, event in enumerate(("signup", "early", "late")):
+        journey.publish(event, at)
+    journey.advance(3 * DAY_MS)
+    assert [(send.workflow_id, send.send_at) for send in journey.sends()] == [
+        ("w", after(0)),
+        (late, after(DAY_MS)),
+        (early, after(2 * DAY_MS)),
+    ]
 
 
 def test_a_message_that_was_put_off_goes_before_a_wait_that_ends_with_it() -> None:
