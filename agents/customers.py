@@ -17,11 +17,13 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from agents.counting import Counted, Waits
 from agents.engine import Engine, appended_at
 from agents.identity import receive
 from agents.outcomes import Outcome
 from agents.quotas import QUOTA_PREFIX
 from journeys.catalogue import Catalogue, compile_catalogue
+from journeys.unrecorded import Unrecorded
 from schemas.customer import NO_DEADLINE, Customer
 from schemas.decisions import Send, WebhookCall, encode_effect
 from schemas.definitions import Definitions
@@ -92,6 +94,7 @@ class CustomerFold:
         self._position: Position | None = None
         self._next_offset = 0
         self._upcoming: dict[int, Catalogue] = {}
+        self._counted = Counted()
         self._ticked: Millis | None = None
         """The tick that was written last, until it comes back; another could do no more than this one will."""
         self._decisions_topic = prefix + DECISIONS
@@ -170,10 +173,12 @@ class CustomerFold:
     def fold(self, records: Sequence[Record]) -> Iterator[Folded]:
         """Fold the records; one part for all of them, but for the many timers that a mark may fire."""
         outputs: list[Output] = []
+        self._counted.events += len(records)
         for record in records:
             if record.key is not None:
                 self._fold_event(record, outputs)
                 continue
+            self._counted.events -= 1
             mark = decode_mark(record.value or b"")
             found: Iterator[Outcome | None]
             if isinstance(mark, CatalogueMark):
@@ -211,6 +216,7 @@ class CustomerFold:
     def _was_seen(self, source: bytes) -> bool:
         origin = source[:ORIGIN_BYTES]
         if source <= self._sources.get(origin, b""):
+            self._counted.passed_over += 1
             return True
         self._sources[origin] = source
         return False
@@ -270,6 +276,7 @@ class CustomerFold:
 
     def _outputs(self, outcome: Outcome, sequence: bytes | None) -> Iterator[Output]:
         key = outcome.customer_id.encode()
+        self._counted.add(outcome.effects)
         for place, effect in enumerate(outcome.effects, outcome.first_place):
             headers = [(POSITION, pack_place(place))]
             if sequence is not None:
@@ -288,6 +295,27 @@ class CustomerFold:
     def _folded(self, outputs: list[Output], next_offset: int) -> Folded:
         self._next_offset = next_offset
         return Folded(outputs=outputs, next_offset=next_offset, changed_bytes=self._engine.table.changed_bytes)
+
+    def take_counts(self) -> tuple[Counted, Unrecorded]:
+        """Return what was counted since the last call."""
+        counted, self._counted = self._counted, Counted()
+        catalogue = self._engine.catalogue
+        return counted, Unrecorded() if catalogue is None else catalogue.unrecorded.take()
+
+    def waits(self, overdue_before: Millis) -> Waits:
+        """Say who waits here, and for what; what was due before an instant is overdue."""
+        engine = self._engine
+        soonest = engine.table.due.next_due(NO_DEADLINE)
+        held = [waiting.held for waiting in engine.waiting.entries.values() if waiting.held or waiting.asked]
+        return Waits(
+            customers=engine.table.stored,
+            timers=len(engine.table.due),
+            overdue=engine.table.due.count_due(overdue_before),
+            soonest=None if soonest is None else soonest[0],
+            held=len(held),
+            held_records=sum(map(len, held)),
+            catalogue=0 if engine.catalogue is None else engine.catalogue.number,
+        )
 
     def changes(self) -> list[tuple[bytes, bytes | None]]:
         """Encode every customer changed since the last call, and the position as of the last part folded."""

@@ -75,6 +75,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     look_up_schema: Callable[[int], bytes | None]
     """Fetches a schema, and may wait for the network: called on another thread."""
     clock: Callable[[], Millis]
+    count_dead_letter: Callable[[str], object] = lambda _: None
+    """Hears the error class of each record that is no event."""
 
 
 def read_public_record(value: bytes, stream: Stream, schema_of: KnownSchema) -> Event:
@@ -137,6 +139,7 @@ class _Translator:
             event = read_public_record(record.value or b"", self._streams[tp.topic], self._around.schema_of)
         except InvalidEvent as problem:
             target = (self._dead_letters, tp.partition % self._partitions)
+            self._around.count_dead_letter(problem.error_class)
             self._waiting[target].append(dead_letter(record, tp, problem))
             return
         source = Source(self._around.topic_ids[tp.topic], tp.partition, record.offset)

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Final, assert_never
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from journeys.absences import AwaitedAbsence
@@ -39,6 +39,7 @@ from journeys.sequences import Sequence, compile_sequence
 from journeys.templates import CompiledTemplate, compile_template
 from journeys.thresholds import SESSION_METRICS, Metric, Threshold
 from journeys.timing import CompiledTiming, CompiledWait, compile_timing, compile_wait
+from journeys.unrecorded import Unrecorded
 from journeys.watching import NOTHING, Touched, Watch, compile_watch
 from journeys.webhooks import Webhook, compile_webhook
 from schemas.decisions import Channel
@@ -285,6 +286,8 @@ class Catalogue(Struct, kw_only=True, frozen=True):
     """By workflow, the version before which an execution keeps its customer from another one."""
     holds: Holds | None = None
     """What commands hold back; None until there has been one."""
+    unrecorded: Unrecorded = field(default_factory=Unrecorded)
+    """Counts for whoever watches; no rule reads them."""
 
     def workflow(self, workflow_id: str, version: int, override: str | None = None) -> CompiledWorkflow | None:
         """Return a workflow as it was in the version that an execution began with; None if that is not known."""

@@ -160,6 +160,7 @@ def _sooner(soonest: Millis, due_at: Millis | None) -> Millis:
 
 def _decide_event(customer: Customer, event: Event, catalogue: Catalogue, now: Millis) -> list[Effect]:
     if _seen_before(customer, event.event_id, now):
+        catalogue.unrecorded.repeats += 1
         return []
     customer.now = now
     if customer.bonds is not None and is_before_deletion(customer, event):

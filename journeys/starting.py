@@ -170,6 +170,7 @@ def is_first_of_day(turn: Turn, trigger: CompiledTrigger, reason: str) -> bool:
     today, key = utc_day(turn.now), f"{trigger.key}:{reason}"
     refusals = turn.customer.refusals
     if refusals.get(key) == today:
+        turn.catalogue.unrecorded.refuse(reason)
         return False
     for old in [name for name, day in refusals.items() if day != today]:
         del refusals[old]

@@ -4,7 +4,8 @@ What is left of Faust, and why, stands in docs/decisions/0002-what-is-left-of-fa
 of folds or of the ingest: whoever owns partitions is a `Desk`, told of assignments and given batches.
 
 The process ends hard (`streams/hard_stop.py`) when the desk raises, when Faust's app stops or crashes by
-itself, or when the drain or the agent makes no progress; none of these would be noticed otherwise.
+itself, or when the drain, the agent or the desk makes no progress (`streams/vitals.py`); none of these would be
+noticed otherwise.
 """
 
 import asyncio
@@ -27,8 +28,10 @@ from streams.calm import calm_libraries
 from streams.connection import Connection, faust_broker, faust_credentials
 from streams.draining import BatchConsumer, BatchTransport
 from streams.hard_stop import leave, stop_hard
+from streams.meters import Place
 from streams.progress import Progress
 from streams.tables import NoTables
+from streams.vitals import NOTED_EVERY_S, Vitals
 
 log = logging.getLogger("tidings.streams")
 
@@ -40,8 +43,6 @@ FOR_EVER_S = 10 * 365 * 86400.0
 CLEAN_STOP_S = 15.0
 LEAVE_AFTER_S = 3.0
 """What is left of libraries after a clean stop may take so long to end; nothing of ours is held by then."""
-WATCH_EVERY_S = 2.0
-STUCK_AFTER_S = 30.0
 
 
 class Desk(Protocol):
@@ -58,6 +59,12 @@ class Desk(Protocol):
 
     def stuck_for_s(self) -> float:
         """Return for how long there has been work without progress."""
+
+    def places(self) -> dict[TP, Place]:
+        """Return how far each partition is that is read."""
+
+    def recovering(self) -> int | None:
+        """Return how many partitions are ours and aren't read yet; None before any were assigned."""
 
 
 def make_app(*, app_id: str, connection: Connection, topics: Sequence[str], desk: Desk, datadir: Path) -> faust.App:
@@ -144,11 +151,11 @@ async def _or_stop_hard(work: Coroutine[Any, Any, None], failure: str) -> None:
         stop_hard(failure, error)
 
 
-def run_app(make: Callable[[], tuple[faust.App, Desk]]) -> None:
+def run_app(make: Callable[[], tuple[faust.App, Desk]], vitals: Vitals) -> None:
     """Run an app until SIGTERM or SIGINT, then stop it cleanly; call it once, from the main thread.
 
-    `make` is called inside the running loop. Returns after a clean stop, and ends the process with 0 if it
-    still lives `LEAVE_AFTER_S` later; in every other case the process ends with `STOPPED_HARD` or `REFUSED`.
+    `make` is called inside the running loop; `vitals` are kept up. Returns after a clean stop, and ends the process
+    with 0 if it still lives `LEAVE_AFTER_S` later; in every other case it ends with `STOPPED_HARD` or `REFUSED`.
     """
     calm_libraries()
     # Records and states make garbage without cycles; looking for cycles as often as Python does took a quarter
@@ -157,19 +164,21 @@ def run_app(make: Callable[[], tuple[faust.App, Desk]]) -> None:
     gc.set_threshold(1_000_000, 50, 1_000)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     with asyncio.Runner() as runner:
-        runner.run(_serve(make))
+        runner.run(_serve(make, vitals))
 
 
-async def _serve(make: Callable[[], tuple[faust.App, Desk]]) -> None:
+async def _serve(make: Callable[[], tuple[faust.App, Desk]], vitals: Vitals) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     app, desk = make()
     starting = asyncio.ensure_future(app.start())
     starting.add_done_callback(_stop_if_failed)
-    watching = asyncio.ensure_future(_watch(app, desk))
+    watching = asyncio.ensure_future(_watch(app, desk, vitals))
+    vitals.watch()
     await stop.wait()
     watching.cancel()
+    vitals.end()
     await _stop_cleanly(app, desk)
     # Faust's start and the threads of clients that lost their broker can swallow their end and be waited for.
     going = threading.Timer(LEAVE_AFTER_S, leave)
@@ -187,22 +196,22 @@ def _stop_if_failed(starting: asyncio.Future[None]) -> None:
         stop_hard("the app did not start", error)
 
 
-async def _watch(app: faust.App, desk: Desk) -> None:
+async def _watch(app: faust.App, desk: Desk, vitals: Vitals) -> None:
     consumer = consumer_of(app)
     reading, handing_on = Progress(), Progress()
     while True:
-        await asyncio.sleep(WATCH_EVERY_S)
+        await asyncio.sleep(NOTED_EVERY_S)
         now_s = asyncio.get_running_loop().time()
         if app.should_stop or app.crashed:
             stop_hard("Faust stopped by itself", app.crash_reason)
         reads = app._fetcher.started and not app.rebalancing
-        if reading.stuck_for_s(consumer.turns, due=reads, now_s=now_s) > STUCK_AFTER_S:
-            stop_hard("nothing was read any more")
         waits = consumer.delivered > consumer.received
-        if handing_on.stuck_for_s(consumer.received, due=waits, now_s=now_s) > STUCK_AFTER_S:
-            stop_hard("batches did not reach the agent any more")
-        if desk.stuck_for_s() > STUCK_AFTER_S:
-            stop_hard(f"no progress for {desk.stuck_for_s():.0f} s")
+        stuck_s, stuck_on = max(
+            (reading.stuck_for_s(consumer.turns, due=reads, now_s=now_s), "nothing is read any more"),
+            (handing_on.stuck_for_s(consumer.received, due=waits, now_s=now_s), "batches don't reach the agent"),
+            (desk.stuck_for_s(), "a batch isn't finished"),
+        )
+        vitals.note(desk.places(), desk.recovering(), stuck_s, stuck_on)
 
 
 async def _stop_cleanly(app: faust.App, desk: Desk) -> None:

@@ -27,6 +27,7 @@ from streams.draining import BatchConsumer
 from streams.fold import Fold, Folded, Output
 from streams.hard_stop import RefusedToStart
 from streams.inbox import Inbox
+from streams.meters import Meters, Place
 from streams.ticking import Ticking
 from streams.transactions import PartitionTransactions
 
@@ -68,7 +69,7 @@ class _Pending:
 class Owner:
     """The life of one partition of the log between assignment and revocation."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- what one partition's life needs, each from somebody else
         self,
         tp: TP,
         *,
@@ -81,6 +82,7 @@ class Owner:
         settled: Callable[[], Awaitable[None]],
         neighbours: Callable[[], int],
         horizon: Callable[[], int] | None = None,
+        meters: Meters,
     ) -> None:
         """Prepare; nothing happens before `begin`.
 
@@ -96,6 +98,7 @@ class Owner:
             neighbours: how many partitions this worker owns, this one included.
             horizon: up to when everything that was published is in the log, in epoch milliseconds; None where the
                 log has its own clock, so that nobody writes ticks.
+            meters: where is counted what happens here.
         """
         self.tp = tp
         self._connection = connection
@@ -110,8 +113,16 @@ class Owner:
             None if horizon is None else Ticking(fold, clock=clock, horizon=horizon, distance_s=self._distance_s)
         )
         self._transactions = PartitionTransactions(
-            connection, app_id=app_id, source=TopicPartition(*tp), changelog_topic=changelog_topic
+            connection,
+            app_id=app_id,
+            source=TopicPartition(*tp),
+            changelog_topic=changelog_topic,
+            timed=meters.transactions.observe,
         )
+        self._meters = meters
+        self._count_records = meters.records.labels(tp.topic, tp.partition).inc
+        self._done = 0
+        self._handled_at: int | None = None
         self._inbox: Inbox | None = None
         self._closing = False
         self._folded: int | None = None
@@ -135,6 +146,16 @@ class Owner:
         """
         if self._inbox is not None and not self._closing:
             self._inbox.put(batch)
+
+    @property
+    def place(self) -> Place | None:
+        """How far the partition is; None while it is being recovered."""
+        inbox = self._inbox
+        if inbox is None:
+            return None
+        # Behind the last record there may be markers, which nobody has to do anything about.
+        is_idle = inbox.waiting == 0 and self.busy_since is None
+        return Place(max(self._done, inbox.passed) if is_idle else self._done, self._handled_at)
 
     async def close(self) -> None:
         """Finish the transaction under way, tell the group how far we are, and let go.
@@ -178,9 +199,10 @@ class Owner:
         await self._consumer.thread.place(self.tp, start)
         await self._settled()
         took = asyncio.get_running_loop().time() - began
+        self._meters.recover(self.tp, restored, took)
         log.info("%s/%d: %d restored in %.1f s, from %d", *self.tp, restored, took, start)
         inbox = Inbox(start, hold=lambda: self._consumer.hold(self.tp), release=lambda: self._consumer.release(self.tp))
-        self._inbox = inbox
+        self._inbox, self._done = inbox, start
         self._consumer.open(self.tp)
         if self._ticking is not None:
             # When customers are due may depend on what is in force, and no record need come before one is.
@@ -230,6 +252,7 @@ class Owner:
         tick = self._ticking.take(asyncio.get_running_loop().time())
         if tick is not None:
             await self._transactions.commit([tick], (), now=self._clock(), offset=None)
+            self._meters.ticks.inc()
 
     async def _fold_what_waits(self, inbox: Inbox) -> None:
         pending = _Pending()
@@ -244,6 +267,8 @@ class Owner:
                 self.busy_since = asyncio.get_running_loop().time()
                 await asyncio.sleep(0)
             pending.source_records += len(records)
+            self._count_records(len(records))
+            self._handled_at = records[-1].timestamp
             if self._closing or pending.is_full:
                 break
         await self._commit(pending)
@@ -254,7 +279,7 @@ class Owner:
         offset = pending.next_offset if self._offset_is_due(idle=False) else None
         changes = self._fold.changes()
         await self._transactions.commit(pending.outputs, changes, now=self._clock(), offset=offset)
-        self._folded = pending.next_offset
+        self._folded = self._done = pending.next_offset
         self.busy_since = asyncio.get_running_loop().time()
         self._untold = True
         if offset is not None:

@@ -27,6 +27,8 @@ from streams.draining import BatchConsumer
 from streams.ends import Ends
 from streams.hard_stop import RefusedToStart, stop_hard
 from streams.inbox import BrokenChain, size_of
+from streams.meters import Meters, Place
+from streams.vitals import Vitals
 
 log = logging.getLogger("tidings.streams")
 
@@ -40,6 +42,7 @@ class _Lane:
 
     def __init__(self, start: int) -> None:
         self.expected = start
+        self.done = Place(start)
         self.records = 0
         self.bytes = 0
         self.paused = False
@@ -53,12 +56,17 @@ class _Lane:
 class Sources:
     """The partitions of one assignment, as the ingest sees them."""
 
-    def __init__(self, consumer: BatchConsumer, starts: Mapping[TP, int], ends: Ends) -> None:
+    def __init__(
+        self, consumer: BatchConsumer, starts: Mapping[TP, int], ends: Ends, meters: Meters | None = None
+    ) -> None:
         """Expect each partition at its start; the desk opens them."""
         self._consumer = consumer
         self._ends = ends
+        self._meters = meters or Meters()
         self.starts = dict(starts)
         """Of each partition the offset from which on it is read in this assignment."""
+        self.busy_since: float | None = None
+        """Loop time since which the reader has been at work on a batch; None while he waits for the next."""
         self._lanes = {tp: _Lane(start) for tp, start in starts.items()}
         self._batches: deque[Batch] = deque()
         self._changed = asyncio.Event()
@@ -74,6 +82,7 @@ class Sources:
 
         Batches of a partition come in order. A batch may have no records: then only its `next_offset` is news.
         """
+        self.busy_since = None
         while not self._batches:
             if self._ended:
                 return None
@@ -81,6 +90,8 @@ class Sources:
             await self._changed.wait()
         batch = self._batches.popleft()
         lane = self._lanes[batch.tp]
+        self.busy_since = asyncio.get_running_loop().time()
+        self._count(batch, lane)
         lane.records -= len(batch.records)
         lane.bytes -= size_of(batch)
         self._steer(batch.tp, lane)
@@ -90,6 +101,17 @@ class Sources:
         """Yield batches until the assignment ends."""
         while (batch := await self.next_batch()) is not None:
             yield batch
+
+    def places(self) -> dict[TP, Place]:
+        """Return of each partition how far it was taken."""
+        return {tp: lane.done for tp, lane in self._lanes.items()}
+
+    def _count(self, batch: Batch, lane: _Lane) -> None:
+        # What is being worked on counts as taken; it is one batch.
+        lane.done.position = batch.next_offset
+        if batch.records:
+            lane.done.handled_at = batch.records[-1].timestamp
+            self._meters.records.labels(batch.tp.topic, batch.tp.partition).inc(len(batch.records))
 
     def pause(self, tp: TP) -> None:
         """Fetch no more of `tp`; what is under way or waits still comes."""
@@ -166,6 +188,7 @@ def run_ingest_worker(
     topics: Sequence[str],
     make_ingest: Callable[[], Ingest],
     datadir: Path,
+    vitals: Vitals | None = None,
 ) -> None:
     """Read `topics` in the group `app_id` until SIGTERM; each assignment gets an ingest of its own.
 
@@ -175,30 +198,35 @@ def run_ingest_worker(
         topics: they must exist; records written in transactions are read once committed.
         make_ingest: makes the ingest of an assignment.
         datadir: a folder of this process alone; made if it isn't there.
+        vitals: for whoever watches this process.
 
     Returns after a clean stop. In every other case the process ends with `STOPPED_HARD` (start it again) or
     `REFUSED`.
     """
+    known = vitals or Vitals()
 
     def make() -> tuple[faust.App, Desk]:
-        desk = _IngestDesk(connection, make_ingest)
+        desk = _IngestDesk(connection, make_ingest, known.meters)
         app = make_app(app_id=app_id, connection=connection, topics=topics, desk=desk, datadir=datadir)
         desk.app = app
         return app, desk
 
-    run_app(make)
+    run_app(make, known)
 
 
 class _IngestDesk:
     app: faust.App
 
-    def __init__(self, connection: Connection, make_ingest: Callable[[], Ingest]) -> None:
+    def __init__(self, connection: Connection, make_ingest: Callable[[], Ingest], meters: Meters) -> None:
         self._connection = connection
+        self._meters = meters
+        self._assigned: frozenset[TP] | None = None
         self._make_ingest = make_ingest
         self._sources: Sources | None = None
         self._life: asyncio.Task[None] | None = None
 
     async def assigned(self, consumer: BatchConsumer, partitions: frozenset[TP]) -> None:
+        self._assigned = partitions
         if partitions:
             self._life = asyncio.ensure_future(self._live(consumer, partitions))
             self._life.add_done_callback(_stop_if_failed)
@@ -211,7 +239,7 @@ class _IngestDesk:
         try:
             await asyncio.gather(appender.start(), ends.start())
             await settled(self.app)
-            self._sources = sources = Sources(consumer, starts, ends)
+            self._sources = sources = Sources(consumer, starts, ends, self._meters)
             for tp in starts:
                 consumer.open(tp)
             log.info("reading %d partitions of %s", len(starts), ", ".join(sorted({tp.topic for tp in starts})))
@@ -221,6 +249,7 @@ class _IngestDesk:
 
     async def revoked(self) -> None:
         life, self._life = self._life, None
+        self._assigned = None
         sources, self._sources = self._sources, None
         if life is None:
             return
@@ -236,7 +265,16 @@ class _IngestDesk:
             self._sources.put(batch)
 
     def stuck_for_s(self) -> float:
-        return 0.0
+        since = None if self._sources is None else self._sources.busy_since
+        return 0.0 if since is None else asyncio.get_running_loop().time() - since
+
+    def places(self) -> dict[TP, Place]:
+        return {} if self._sources is None else self._sources.places()
+
+    def recovering(self) -> int | None:
+        if self._assigned is None:
+            return None
+        return len(self._assigned) if self._sources is None else 0
 
 
 async def _start_offset(consumer: BatchConsumer, tp: TP) -> int:

@@ -18,7 +18,7 @@ What is tuned, and why:
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import aiokafka.producer.sender
@@ -48,10 +48,20 @@ def transactional_id(app_id: str, partition: int) -> str:
 class PartitionTransactions:
     """Write transactions for one source partition; not to be used after any method has raised."""
 
-    def __init__(self, connection: Connection, *, app_id: str, source: TopicPartition, changelog_topic: str) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        app_id: str,
+        source: TopicPartition,
+        changelog_topic: str,
+        timed: Callable[[float], object] = lambda _: None,
+    ) -> None:
+        """Make the producer; it connects at `start`. `timed` hears how many seconds each transaction took."""
         self._source = source
         self._app_id = app_id
         self._changelog_topic = changelog_topic
+        self._timed = timed
         self._producer: Any = AIOKafkaProducer(
             **aiokafka_settings(connection),
             transactional_id=transactional_id(app_id, source.partition),
@@ -117,6 +127,7 @@ class PartitionTransactions:
             record = (output.key, output.value, output.timestamp, list(output.headers))
             place = (output.topic, own if output.partition is None else output.partition)
             by_place.setdefault(place, []).append(record)
+        began = asyncio.get_running_loop().time()
         async with asyncio.timeout(GIVE_UP_S):
             await self._producer.begin_transaction()
             putting = [self._put(topic, partition, records) for (topic, partition), records in by_place.items()]
@@ -128,6 +139,7 @@ class PartitionTransactions:
             if offset is not None:
                 await self._producer.send_offsets_to_transaction({self._source: offset}, self._app_id)
             await self._producer.commit_transaction()
+        self._timed(asyncio.get_running_loop().time() - began)
 
     async def _put(self, topic: str, partition: int, records: Iterable[RawRecord]) -> list[Awaitable[Any]]:
         sent: list[Awaitable[Any]] = []

@@ -14,8 +14,10 @@ from streams.connection import Connection
 from streams.draining import BatchConsumer
 from streams.fold import Fold
 from streams.hard_stop import RefusedToStart, stop_hard
+from streams.meters import Meters, Place
 from streams.owner import Owner
 from streams.topics import partition_counts
+from streams.vitals import Vitals
 
 
 def run_fold_worker(
@@ -28,6 +30,7 @@ def run_fold_worker(
     datadir: Path,
     clock: Callable[[], int],
     horizon: Callable[[], int] | None = None,
+    vitals: Vitals | None = None,
 ) -> None:
     """Fold the partitions of `source_topic` that the group `app_id` gives this process, until SIGTERM.
 
@@ -41,19 +44,21 @@ def run_fold_worker(
         clock: returns now in epoch milliseconds.
         horizon: returns up to when everything that was published is in the log, in epoch milliseconds; None where the
             log has its own clock, so that no records are written by which time passes.
+        vitals: for whoever watches this process.
 
     Returns after a clean stop. In every other case the process ends: with exit code `STOPPED_HARD` (75) when
     starting it again recovers, with `REFUSED` (78) when a person has to do something first.
     """
+    known = vitals or Vitals()
 
     def make() -> tuple[faust.App, Desk]:
-        desk = _FoldDesk(app_id, connection, changelog_topic, make_fold, clock, horizon)
+        desk = _FoldDesk(app_id, connection, changelog_topic, make_fold, clock, horizon, known.meters)
         app = make_app(app_id=app_id, connection=connection, topics=[source_topic], desk=desk, datadir=datadir)
         desk.app = app
         return app, desk
 
     _check_partition_counts(connection, source_topic, changelog_topic)
-    run_app(make)
+    run_app(make, known)
 
 
 def _check_partition_counts(connection: Connection, source_topic: str, changelog_topic: str) -> None:
@@ -83,6 +88,7 @@ class _FoldDesk:
         make_fold: Callable[[int], Fold],
         clock: Callable[[], int],
         horizon: Callable[[], int] | None,
+        meters: Meters,
     ) -> None:
         self._app_id = app_id
         self._connection = connection
@@ -90,9 +96,12 @@ class _FoldDesk:
         self._make_fold = make_fold
         self._clock = clock
         self._horizon = horizon
+        self._meters = meters
+        self._was_assigned = False
         self._owners: dict[TP, Owner] = {}
 
     async def assigned(self, consumer: BatchConsumer, partitions: frozenset[TP]) -> None:
+        self._was_assigned = True
         for tp in sorted(partitions):
             owner = Owner(
                 tp,
@@ -105,12 +114,14 @@ class _FoldDesk:
                 settled=lambda: settled(self.app),
                 neighbours=lambda: len(self._owners),
                 horizon=self._horizon,
+                meters=self._meters,
             )
             self._owners[tp] = owner
             owner.begin().add_done_callback(_stop_if_failed)
 
     async def revoked(self) -> None:
         owners, self._owners = self._owners, {}
+        self._was_assigned = False
         await asyncio.gather(*(owner.close() for owner in owners.values()))
 
     def deliver(self, batch: Batch) -> None:
@@ -122,6 +133,12 @@ class _FoldDesk:
         now = asyncio.get_running_loop().time()
         since = [owner.busy_since for owner in self._owners.values() if owner.busy_since is not None]
         return now - min(since, default=now)
+
+    def places(self) -> dict[TP, Place]:
+        return {tp: place for tp, owner in self._owners.items() if (place := owner.place) is not None}
+
+    def recovering(self) -> int | None:
+        return sum(owner.place is None for owner in self._owners.values()) if self._was_assigned else None
 
 
 def _stop_if_failed(life: asyncio.Task[None]) -> None:

@@ -40,6 +40,11 @@ class CustomersTable:
         """Count the customers, stored or new."""
         return len(self._all_keys())
 
+    @property
+    def stored(self) -> int:
+        """How many customers are stored; counting those who are new as well would take a step for each."""
+        return len(self._stored)
+
     def keys(self) -> Iterator[bytes]:
         """Iterate over the keys of all customers."""
         return iter(self._all_keys())

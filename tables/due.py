@@ -6,8 +6,11 @@ adds an entry, and the superseded one is dropped when it comes up.
 """
 
 from heapq import heapify, heappop, heappush
+from typing import Final
 
 from schemas.instants import Millis
+
+MOST_COUNTED: Final = 10_000
 
 
 class DueIndex:
@@ -44,6 +47,22 @@ class DueIndex:
         self._indexed = dict(deadlines)
         self._heap = [(deadline, key) for key, deadline in deadlines.items()]
         heapify(self._heap)
+
+    def count_due(self, until: Millis, at_most: int = MOST_COUNTED) -> int:
+        """Count the customers who are due at or before `until`, up to so many entries of the heap."""
+        heap, places, looked_at, found = self._heap, [0], 0, set[bytes]()
+        while places and looked_at < at_most:
+            place = places.pop()
+            if place >= len(heap) or heap[place][0] > until:
+                # Behind an entry of a heap everything is as late or later.
+                continue
+            looked_at += 1
+            key = heap[place][1]
+            deadline = self._deadlines.get(key)
+            if deadline is not None and deadline <= until:
+                found.add(key)
+            places += (2 * place + 1, 2 * place + 2)
+        return len(found)
 
     def next_due(self, until: Millis) -> tuple[Millis, bytes] | None:
         """Return the soonest (deadline, key) at or before `until`; it stays until its deadline is set anew."""

@@ -8,6 +8,7 @@ from confluent_kafka import KafkaException, TopicCollection
 from faust.types import TP
 
 from agents.catalogues import Catalogues
+from agents.counting import IngestCounters, WorkerCounters
 from agents.customers import CustomerFold
 from agents.ingest import LiveIngest, MergingIngest, Surroundings
 from journeys.catalogue import Catalogue
@@ -29,14 +30,16 @@ from streams.horizon import Horizon
 from streams.registry import open_schemas
 from streams.sources import run_ingest_worker
 from streams.topics import admin_client, ensure_topics, partition_counts
+from streams.vitals import Vitals
 from streams.worker import run_fold_worker
 from tidings.clock import wall_ms
+from tidings.in_hand import FoldsInHand
 
 WORKER_GROUP = "worker"
 INGEST_GROUP = "ingest"
 
 
-def work(connection: Connection, prefix: str, datadir: Path, clock: Clock) -> None:
+def work(connection: Connection, prefix: str, datadir: Path, clock: Clock, vitals: Vitals) -> None:
     """Fold the customer log until SIGTERM; see `run_fold_worker` for how the process ends otherwise."""
     horizon = None
     if clock == "wall":
@@ -50,15 +53,23 @@ def work(connection: Connection, prefix: str, datadir: Path, clock: Clock) -> No
     async def load(number: int) -> Catalogue:
         return await asyncio.to_thread(catalogues.load, number)
 
+    folds = FoldsInHand(
+        lambda: CustomerFold(prefix, load, partitions),
+        WorkerCounters(vitals.meters.registry),
+        wall_ms,
+        horizon,
+    )
+    vitals.on_note = folds.note
     run_fold_worker(
         app_id=prefix + WORKER_GROUP,
         connection=connection,
         source_topic=log,
         changelog_topic=prefix + CUSTOMERS_CHANGELOG,
-        make_fold=lambda _: CustomerFold(prefix, load, partitions),
+        make_fold=folds.make,
         datadir=datadir,
         clock=wall_ms,
         horizon=horizon,
+        vitals=vitals,
     )
 
 
@@ -67,7 +78,9 @@ def _public_partitions(connection: Connection, prefix: str) -> frozenset[TP]:
     return frozenset(TP(topic, partition) for topic, count in counts.items() for partition in range(count))
 
 
-def ingest(connection: Connection, prefix: str, datadir: Path, clock: Clock, registry_url: str | None) -> None:
+def ingest(
+    connection: Connection, prefix: str, datadir: Path, clock: Clock, registry_url: str | None, vitals: Vitals
+) -> None:
     """Bring public records into the customer log until SIGTERM; see `run_ingest_worker`."""
     public = [prefix + name for name in PUBLIC_TOPICS]
     schemas = open_schemas(registry_url, connection, wall_ms)
@@ -77,6 +90,7 @@ def ingest(connection: Connection, prefix: str, datadir: Path, clock: Clock, reg
         schema_of=schemas.known,
         look_up_schema=schemas.schema,
         clock=wall_ms,
+        count_dead_letter=IngestCounters(vitals.meters.registry).dead_letter,
     )
     make = MergingIngest if clock == "log" else LiveIngest
     run_ingest_worker(
@@ -85,6 +99,7 @@ def ingest(connection: Connection, prefix: str, datadir: Path, clock: Clock, reg
         topics=public,
         make_ingest=lambda: make(around),
         datadir=datadir,
+        vitals=vitals,
     )
 
 

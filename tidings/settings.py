@@ -16,10 +16,12 @@ import msgspec
 
 from schemas.errors import TidingsError
 from streams.connection import Connection, SecurityProtocol
+from tidings.logs import LogFormat
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _MOST_PARTITIONS: Final = 10_000
+_LAST_PORT: Final = 65_535
 # Kafka's own rule for topic names; room is left for the longest of our names behind the prefix.
 _PREFIX: Final = re.compile(r"[A-Za-z0-9._-]{0,120}")
 
@@ -53,6 +55,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path | None = None
     """Where local services keep their files; None: `.tidings` in the checkout."""
     log_level: str = "info"
+    log_format: LogFormat = "text"
+    metrics_host: str = "127.0.0.1"
+    """Where each process can be asked for metrics and health."""
+    metrics_port: int | None = 0
+    """0: a free one; None: nowhere."""
     java_home: Path | None = None
 
     def __repr__(self) -> str:
@@ -175,6 +182,20 @@ def _partitions(text: str) -> int:
     return int(text)
 
 
+def read_port(text: str) -> int | None:
+    """Read where a process can be asked: a port, 0 for a free one, or `off`, which is None.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if text == "off":
+        return None
+    if not (text.isdecimal() and text.isascii() and int(text) <= _LAST_PORT):
+        message = f"{text!r} is no port: 1 to {_LAST_PORT}, 0 for a free one, or off"
+        raise ValueError(message)
+    return int(text)
+
+
 def _prefix(text: str) -> str:
     if not _PREFIX.fullmatch(text):
         message = f"{text!r} can't begin a topic's name (letters, digits, '.', '_', '-', at most 120)"
@@ -218,6 +239,9 @@ _NAMES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "TIDINGS_PARTITIONS": ("partitions", _partitions),
     "TIDINGS_DATA_DIR": ("data_dir", Path),
     "TIDINGS_LOG_LEVEL": ("log_level", _one_of(*LOG_LEVELS)),
+    "TIDINGS_LOG_FORMAT": ("log_format", _one_of(*get_args(LogFormat))),
+    "TIDINGS_METRICS_HOST": ("metrics_host", str),
+    "TIDINGS_METRICS_PORT": ("metrics_port", read_port),
     "JAVA_HOME": ("java_home", Path),
 }
 """Every variable that Tidings reads: the field that it fills, and how its text is parsed."""

@@ -1,13 +1,11 @@
 """What several commands ask for in the same way."""
 
-import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
-import structlog
 import typer
 from msgspec import Struct
 from rich.console import Console
@@ -93,29 +91,3 @@ def record_file(output: Path | None, events: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         msg = f"can't write the records to {output or 'standard output'}: {error.strerror}"
         raise TidingsError(msg) from None
-
-
-def configure_logging(level: str) -> None:
-    """Write one JSON object a line to standard error: time, level, logger, event; no personal data goes in."""
-    structlog.configure(
-        processors=[
-            structlog.stdlib.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ]
-    )
-    renderer = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[
-            structlog.stdlib.add_log_level,
-            structlog.stdlib.add_logger_name,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-        ],
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-    )
-    stream = logging.StreamHandler(sys.stderr)
-    stream.setFormatter(renderer)
-    logging.basicConfig(level=level.upper(), handlers=[stream], force=True)

@@ -1,18 +1,23 @@
 """`tidings worker` and `tidings ingest`: the two long-running processes, one each."""
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
+from schemas.errors import TidingsError
 from schemas.log import Clock
+from schemas.topics import CUSTOMER_LOG, PUBLIC_TOPICS
 from streams.connection import Connection
 from tidings import processes
-from tidings.commands.options import configure_logging
+from tidings.logs import LogFormat, configure_logging
+from tidings.seeing.showing import Shown, shown
 from tidings.services import kafka
 from tidings.services.kafka_files import kafka_data
 from tidings.services.reach import require_kafka
-from tidings.settings import Settings, process_environment, read_settings
+from tidings.settings import Settings, process_environment, read_port, read_settings
 
 ClockOption = Annotated[
     Clock,
@@ -21,23 +26,72 @@ ClockOption = Annotated[
     ),
 ]
 FolderOption = Annotated[Path | None, typer.Option("--folder", metavar="DIR", help="A folder of this process alone.")]
+MetricsPortOption = Annotated[
+    str | None,
+    typer.Option(
+        "--metrics-port",
+        metavar="PORT",
+        help="Port of /metrics, /live and /ready; 0: a free one; off: none. Default: TIDINGS_METRICS_PORT.",
+    ),
+]
+LogFormatOption = Annotated[
+    LogFormat | None,
+    typer.Option("--log-format", help="Log lines for people or for programs. Default: TIDINGS_LOG_FORMAT."),
+]
+log = logging.getLogger("tidings.processes")
 
 
-def worker(clock: ClockOption = "wall", folder: FolderOption = None) -> None:
+def worker(
+    clock: ClockOption = "wall",
+    folder: FolderOption = None,
+    metrics_port: MetricsPortOption = None,
+    log_format: LogFormatOption = None,
+) -> None:
     """Decide: fold the customer log into sends and decisions, exactly once, until SIGTERM."""
-    settings = read_settings(process_environment())
-    configure_logging(settings.log_level)
-    connection = ready(settings, clock)
-    processes.work(connection, settings.topic_prefix, folder or _folder(settings, "worker"), clock)
+    settings = settings_of_process(metrics_port, log_format)
+    own, prefix = folder or data_folder(settings) / "worker", settings.topic_prefix
+    with shown(settings, data_folder(settings), "worker") as process:
+        connection = _begin(settings, clock, process)
+        process.watch(connection, [prefix + CUSTOMER_LOG], clock)
+        processes.work(connection, prefix, own, clock, process.vitals)
 
 
-def ingest(clock: ClockOption = "wall", folder: FolderOption = None) -> None:
+def ingest(
+    clock: ClockOption = "wall",
+    folder: FolderOption = None,
+    metrics_port: MetricsPortOption = None,
+    log_format: LogFormatOption = None,
+) -> None:
     """Bring events from the public topics into the customer log, until SIGTERM."""
+    settings = settings_of_process(metrics_port, log_format)
+    own, prefix = folder or data_folder(settings) / "ingest", settings.topic_prefix
+    with shown(settings, data_folder(settings), "ingest") as process:
+        connection = _begin(settings, clock, process)
+        process.watch(connection, [prefix + name for name in PUBLIC_TOPICS], clock)
+        processes.ingest(connection, prefix, own, clock, settings.schema_registry_url, process.vitals)
+
+
+def settings_of_process(metrics_port: str | None, log_format: LogFormat | None) -> Settings:
+    """Read the settings, lay what the command line says over them, and log as they say.
+
+    Raises:
+        TidingsError: the port is none.
+    """
     settings = read_settings(process_environment())
-    configure_logging(settings.log_level)
-    own = folder or _folder(settings, "ingest")
-    connection = ready(settings, clock)
-    processes.ingest(connection, settings.topic_prefix, own, clock, settings.schema_registry_url)
+    try:
+        port = settings.metrics_port if metrics_port is None else read_port(metrics_port)
+    except ValueError as error:
+        msg = f"--metrics-port: {error}"
+        raise TidingsError(msg) from None
+    settings = replace(settings, metrics_port=port, log_format=log_format or settings.log_format)
+    configure_logging(settings.log_level, settings.log_format)
+    return settings
+
+
+def _begin(settings: Settings, clock: Clock, process: Shown) -> Connection:
+    if process.url is not None:
+        log.info("metrics and health at %s/metrics, /live, /ready", process.url)
+    return ready(settings, clock)
 
 
 def ready(settings: Settings, clock: Clock) -> Connection:
@@ -66,5 +120,6 @@ def reached(settings: Settings) -> Connection:
     return connection
 
 
-def _folder(settings: Settings, name: str) -> Path:
-    return kafka_data(settings.data_dir).parent / name
+def data_folder(settings: Settings) -> Path:
+    """Return the folder for what local services and processes keep."""
+    return kafka_data(settings.data_dir).parent

@@ -98,7 +98,12 @@ def plan_run(
     Raises:
         TidingsError: the prefix is in use, or can't be one.
     """
-    own = {"KAFKA_BOOTSTRAP_SERVERS": connection.bootstrap_servers, "TIDINGS_TOPIC_PREFIX": prefix}
+    own = {
+        "KAFKA_BOOTSTRAP_SERVERS": connection.bootstrap_servers,
+        "TIDINGS_TOPIC_PREFIX": prefix,
+        # Nobody looks at processes that live for a file.
+        "TIDINGS_METRICS_PORT": "off",
+    }
     read_settings(own)
     refuse_taken_prefix(connection, prefix)
     return RunPlan(

@@ -2,7 +2,7 @@
 
 import logging
 
-from streams.calm import QUIET_S, OnceInAWhile
+from streams.calm import QUIET_S, OnceInAWhile, set_away
 
 
 def _line(text: str, at: float) -> logging.LogRecord:
@@ -26,3 +26,21 @@ def test_another_line_is_not_held_back() -> None:
     calm = OnceInAWhile()
     assert calm.filter(_line("away", 100.0))
     assert calm.filter(_line("back", 100.1))
+
+
+def test_a_line_that_repeats_for_hours_comes_ever_more_rarely() -> None:
+    """Ten lines a second for two hours: a dozen are seen."""
+    calm = OnceInAWhile()
+    seen = [at for at in range(72_000) if calm.filter(_line("away", 100.0 + at / 10))]
+    assert len(seen) < 15
+    assert calm.filter(_line("away", 100_000.0))
+
+
+def test_while_the_brokers_are_known_to_be_away_nothing_is_added() -> None:
+    calm = OnceInAWhile()
+    set_away(is_away=True)
+    try:
+        assert not calm.filter(_line("away", 100.0))
+    finally:
+        set_away(is_away=False)
+    assert calm.filter(_line("away", 100.1))

@@ -32,6 +32,7 @@ from streams.batches import Batch, BatchSchema
 from streams.connection import Connection
 from streams.draining import BatchConsumer
 from streams.fetching import BatchThread
+from streams.meters import Place
 from streams.record_batch import RecordBatch
 from streams.tables import NoTables
 
@@ -90,6 +91,12 @@ class _Desk:
 
     def stuck_for_s(self) -> float:
         return 0.0
+
+    def places(self) -> dict[TP, Place]:
+        raise NotImplementedError
+
+    def recovering(self) -> int | None:
+        raise NotImplementedError
 
 
 @contextmanager

@@ -24,6 +24,7 @@ def test_it_answers_like_a_search_through_all_deadlines(script: list[tuple[str, 
     for what, first, second in script:
         if what == "ask" and isinstance(first, int):
             assert index.next_due(first) == soonest(model, first)
+            assert index.count_due(first) == sum(at <= first for at in model.values())
         elif what == "fill" and isinstance(first, dict):
             index.fill(first)
             model = dict(first)

@@ -41,6 +41,9 @@ def test_every_variable_fills_its_field(tmp_path: Path) -> None:
             "TIDINGS_PARTITIONS": "4",
             "TIDINGS_DATA_DIR": str(tmp_path),
             "TIDINGS_LOG_LEVEL": "debug",
+            "TIDINGS_LOG_FORMAT": "json",
+            "TIDINGS_METRICS_HOST": "0.0.0.0",  # noqa: S104 -- text
+            "TIDINGS_METRICS_PORT": "9464",
             "JAVA_HOME": "/opt/java",
         }
     )
@@ -59,6 +62,9 @@ def test_every_variable_fills_its_field(tmp_path: Path) -> None:
         partitions=4,
         data_dir=tmp_path,
         log_level="debug",
+        log_format="json",
+        metrics_host="0.0.0.0",  # noqa: S104 -- text
+        metrics_port=9464,
         java_home=Path("/opt/java"),
     )
 
@@ -130,3 +136,13 @@ def test_the_local_kafka_is_used_where_no_other_is_named() -> None:
     assert Settings(bootstrap_servers="a:1").connection("127.0.0.1:1").bootstrap_servers == "a:1"
     with pytest.raises(SettingsError):
         Settings().connection()
+
+
+@pytest.mark.parametrize(("text", "port"), [("0", 0), ("65535", 65_535), ("off", None)])
+def test_a_process_can_be_asked_at_a_port_at_a_free_one_or_nowhere(text: str, port: int | None) -> None:
+    assert read_settings({"TIDINGS_METRICS_PORT": text}).metrics_port == port
+
+
+@pytest.mark.parametrize("text", ["65536", "-1", "on", "9 464"])
+def test_what_is_no_port_is_told(text: str) -> None:
+    assert "is no port" in problems(TIDINGS_METRICS_PORT=text)[0]
