@@ -25,7 +25,7 @@ help:
 	@echo 'make laws    the laws of decisions in worlds that were not tried before (SEED=n: in those of a seed)'
 	@echo 'make bench   speed, as a ratio to reading and decoding alone'
 	@echo 'make spoilt  10,000 spoilt definition files (10 minutes; the fast tests try 300)'
-	@echo 'make coverage  branches of journeys/ and schemas/ that the fast tests take'
+	@echo 'make coverage  branches of journeys/ and schemas/ that the fast tests miss; fails at the first one'
 	@echo 'make reference  docs/definitions.md and its JSON Schema, from the types that read definitions'
 	@echo 'make mutants  which mistakes in triggers, conditions, timing and caps the tests would miss (an hour)'
 	@echo 'make setup   fetch what is needed into .cache and .venv (the others do it themselves)'

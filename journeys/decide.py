@@ -644,6 +644,8 @@ def _decide_due(customer: Customer, catalogue: Catalogue, now: Millis, until: Mi
                 _answer_absence(turn, trigger, cause)
             case LocalTime():
                 _answer_occasion(turn, trigger, cause)
+            case _:
+                assert_never(cause)
     _fire_changes(turn)
     effects = turn.effects if turn.emitted is None else _apply_emitted(turn)
     if customer.is_visitor and forget_visitor(customer):

@@ -91,7 +91,8 @@ def keep_after_action(turn: Turn, changed: Mapping[str, Json], before: Mapping[s
         if change is not None:
             names += [SEGMENTS, f"{SEGMENTS}.{value}"]
             turn.note(membership_change(str(value), is_member=change == ENTERED))
-        elif isinstance(value, list):
+        else:
+            assert isinstance(value, list)  # noqa: S101 -- an action says which attributes it changed, or which segment
             names += map(str, value)
             for one in attribute_changes(before, turn.customer.attributes) if turn.catalogue.changes else ():
                 turn.note(one)

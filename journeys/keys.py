@@ -56,9 +56,8 @@ def forget_oldest(customer: Customer, workflow_id: str, key: str) -> tuple[str, 
     if len(known) < MAX_KEYS or name_of(workflow_id, key) in known:
         return None
     # The order of `ended` is that of the ends, for names with a key.
-    oldest = next((name for name in customer.ended if SEPARATOR in name and name not in active), None)
-    if oldest is None:
-        return None
+    # There is one: fewer executions run than keys are known, or none would be started.
+    oldest = next(name for name in customer.ended if SEPARATOR in name and name not in active)
     del customer.ended[oldest]
     forgotten_workflow, _, forgotten_key = oldest.partition(SEPARATOR)
     return forgotten_workflow, forgotten_key

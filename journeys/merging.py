@@ -20,6 +20,7 @@ from schemas.customer import (
     MAX_ATTRIBUTES,
     MAX_COUNTED_TYPES,
     MAX_SEGMENTS,
+    MAX_SETTLED,
     MAX_SUPPRESSED_ADDRESSES,
     RECENT_EVENTS,
     SEEN_EVENTS,
@@ -30,7 +31,9 @@ from schemas.customer import (
     Ended,
     Entries,
     Session,
+    Verification,
 )
+from schemas.identity import event_hash
 from schemas.instants import MINUTE_MS, Millis
 
 LATE_DEADLINE_MS: Final = 5 * MINUTE_MS
@@ -61,7 +64,6 @@ def merge(survivor: Customer, other: Customer, half_life_ms: float, now: Millis)
     _merge_history(survivor, other, half_life_ms)
     _merge_journeys(survivor, other, now, reached)
     _merge_experiments(survivor, other)
-    _merge_the_rest(survivor, other)
     return list(dict.fromkeys(reached))
 
 
@@ -88,6 +90,7 @@ def _merge_profile(survivor: Customer, other: Customer, reached: list[str]) -> N
                 _note_time(times, dated, their_times.get(dated))
             else:
                 reached.append("attributes")
+    survivor.verification = _verification(survivor.verification, other.verification, survivor.email)
     if survivor.stage_at is None and other.stage_at is not None:
         survivor.lifecycle_stage, survivor.stage_at = other.lifecycle_stage, other.stage_at
     segments = list(dict.fromkeys((*survivor.segments, *other.segments)))
@@ -97,6 +100,13 @@ def _merge_profile(survivor: Customer, other: Customer, reached: list[str]) -> N
     for channel, contact in other.contacts.items():
         known = survivor.contacts.get(channel)
         survivor.contacts[channel] = contact if known is None else _stricter(known, contact)
+
+
+def _verification(mine: Verification | None, theirs: Verification | None, email: str | None) -> Verification | None:
+    """Keep what was found out about the address that stands; of two findings the later one."""
+    found = [one for one in (mine, theirs) if one is not None]
+    of_it = [one for one in found if email is not None and one.address == event_hash(email)]
+    return max(of_it or found, key=lambda one: one.at, default=None)
 
 
 def _note_time(times: dict[str, Millis], name: str, at: Millis | None) -> None:
@@ -186,6 +196,8 @@ def _merge_journeys(survivor: Customer, other: Customer, now: Millis, reached: l
     survivor.executions = sorted((*survivor.executions, *other.executions), key=lambda each: each.started_at)
     survivor.ended = _in_order_of_ends(_united(survivor.ended, other.ended, _later_ended), reached)
     survivor.attributable = _attributable(survivor.attributable, other.attributable)
+    settled = in_order(survivor.settled, other.settled, key=lambda each: each.at)
+    survivor.settled = list(settled)[-MAX_SETTLED:]
     survivor.entries = _entries(survivor.entries, other.entries)
     survivor.cooldowns = _united(survivor.cooldowns, other.cooldowns, max)
     survivor.silences = _united(survivor.silences, other.silences, max)
@@ -274,7 +286,7 @@ def _merge_experiments(survivor: Customer, other: Customer) -> None:
     survivor.exposed = [name for name in exposed if name in survivor.assignments]
 
 
-# What has no rule of its own ----------------------------------------------------------------------------------
+# Together -----------------------------------------------------------------------------------------------------
 
 RULED: Final = frozenset(
     {
@@ -332,22 +344,11 @@ RULED: Final = frozenset(
         "segment_flips",
         "stage_flip",
         "watched_by",
+        "verification",
+        "settled",
     }
 )
-"""Fields of a customer that are merged above, or whose business this isn't."""
-
-
-def _merge_the_rest(survivor: Customer, other: Customer) -> None:
-    """Unite maps, the survivor's entries winning; of anything else take the other's where the survivor has none."""
-    for name in UNRULED:
-        mine, theirs = getattr(survivor, name), getattr(other, name)
-        if isinstance(mine, dict):
-            setattr(survivor, name, {**theirs, **mine})
-        elif mine is None or mine in ([], 0, ""):
-            setattr(survivor, name, theirs)
-
-
-UNRULED: Final = tuple(name for name in Customer.__struct_fields__ if name not in RULED)
+"""Fields of a customer that are merged above, or whose business this isn't; a new one is wanted here."""
 
 
 def _united(mine: Mapping[K, V], theirs: Mapping[K, V], both: Callable[[V, V], V]) -> dict[K, V]:

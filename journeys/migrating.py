@@ -14,12 +14,13 @@ from msgspec import Struct
 
 from journeys.awaiting import next_look
 from journeys.catalogue import Catalogue, CompiledStep, CompiledWorkflow
-from journeys.executions import end, look_from, walk, workflow_of, zone_of
+from journeys.executions import awaited_by, end, look_from, walk, workflow_of, zone_of
 from journeys.timing import wait_until
 from journeys.turn import Turn
 from schemas.customer import Customer, Execution, Visit
 from schemas.editing import Editing
 from schemas.events import Json
+from schemas.instants import Millis
 
 STEP_GONE: Final = "step_gone"
 
@@ -119,9 +120,8 @@ def _place(turn: Turn, execution: Execution, new: CompiledWorkflow, visit: Visit
     if one.what == "moves" or visit.parked:
         return
     step = new.steps[visit.step_id]
-    due_at = visit.due_at
     if step.wait is not None:
-        due_at = wait_until(step.wait, visit.entered_at, zone_of(turn, new))
-    elif step.awaited is not None:
-        due_at = next_look(step.awaited, visit.entered_at, turn.now)
+        due_at: Millis | None = wait_until(step.wait, visit.entered_at, zone_of(turn, new))
+    else:
+        due_at = next_look(awaited_by(step), visit.entered_at, turn.now)
     visit.due_at = None if due_at is None else max(due_at, turn.now)

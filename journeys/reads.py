@@ -56,7 +56,8 @@ def _read_by(comparison: Comparison) -> Iterator[str]:
         yield f"{SEGMENTS}.{comparison.value}"
     elif positive == "performed":
         yield of_type(read_performed(comparison.value).event_type)
-    elif comparison.field is not None:
+    else:
+        assert comparison.field is not None  # noqa: S101 -- validation asks for it where the operator compares
         yield from _fields(comparison.field)
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from journeys.branching import Branching
-from journeys.catalogue import CompiledStep
 from journeys.executions import give_up, go_back, workflow_of, zone_of
 from journeys.hindsight import DIVERGENCE_MS, behind_of, keep_known
 from journeys.scene import Scene
@@ -35,7 +34,7 @@ def reopen(turn: Turn, execution: Execution, event: Event, learn: Learn) -> None
     for passed in execution.passed:
         if event.occurred_at < passed.at:
             chosen = _look_again(turn, execution, passed, event, learn)
-            if chosen is not None and chosen.next_step != passed.way:
+            if chosen.next_step != passed.way:
                 found.append((passed, chosen))
     for passed, chosen in found:
         # What went before may have given it up, or may have had an effect.
@@ -69,7 +68,7 @@ def _compare(turn: Turn, settled: Settled, event: Event, learn: Learn) -> None:
         if event.occurred_at >= passed.at:
             continue
         chosen = _look_again(turn, execution, passed, event, learn)
-        if chosen is None or chosen.next_step == passed.way or passed.number in is_elsewhere:
+        if chosen.next_step == passed.way or passed.number in is_elsewhere:
             continue
         # Behind it, the decisions that were made wouldn't have been.
         is_elsewhere |= behind_of(settled.passed, passed.number)
@@ -90,26 +89,22 @@ def _told(passed: Passed, chosen: Branching, event: Event) -> dict[str, Json]:
     }
 
 
-def _look_again(turn: Turn, execution: Execution, passed: Passed, event: Event, learn: Learn) -> Branching | None:
-    """Let what a decision knew learn a late event, and decide again as of then; None where the step is no more."""
-    step = _step_of(turn, execution, passed)
-    if step is None or step.choose is None or step.hindsight is None:
-        return None
+def _look_again(turn: Turn, execution: Execution, passed: Passed, event: Event, learn: Learn) -> Branching:
+    """Let what a decision knew learn a late event, and decide again as of then."""
+    workflow = workflow_of(turn, execution)
+    step = workflow.steps[passed.step_id]
+    # Only such decisions are kept, with the version that made them.
+    assert step.choose is not None and step.hindsight is not None  # noqa: S101, PT018
     catalogue, known = turn.catalogue, passed.known
     known.customer_id, known.now = turn.customer.customer_id, passed.at
     scene = Scene(customer=known, now=passed.at, half_life_ms=catalogue.half_life_ms, event=event)
     learn(Turn(customer=known, catalogue=catalogue, now=passed.at, cause=turn.cause, scene=scene), event)
     passed.known = keep_known(known, step.hindsight)
     then = replace(execution, last_event=passed.last_event, responses=passed.responses)
-    zone = zone_of(replace(turn, customer=known), workflow_of(turn, execution))
+    zone = zone_of(replace(turn, customer=known), workflow)
     return step.choose(
         Scene(customer=known, now=passed.at, half_life_ms=catalogue.half_life_ms, execution=then, zone=zone)
     )
-
-
-def _step_of(turn: Turn, execution: Execution, passed: Passed) -> CompiledStep | None:
-    workflow = turn.catalogue.workflow(execution.workflow_id, execution.version, execution.override)
-    return None if workflow is None else workflow.steps.get(passed.step_id)
 
 
 def _recalled(settled: Settled) -> Execution:

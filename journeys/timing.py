@@ -48,8 +48,6 @@ _HORIZON_DAYS: Final = 22
 """A rule that holds at all holds once a week; a clock change can spoil one occurrence. Three weeks are enough."""
 _MAX_JUMP_DAYS: Final = 5
 """Two changes of one zone are at least 6.9 days apart (tzdata 2026.6), so that a jump meets no more than one."""
-_MAX_JUMPS: Final = 1_000
-"""Above 24 windows on each of the days searched, with room for clock changes."""
 _LAST_LOCAL: Final[Millis] = LATEST - 400 * DAY_MS
 """Beyond it the calendar library can't look ahead."""
 _CLOCK: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
@@ -253,9 +251,8 @@ def _named_instant(day: date, at: int, zone_name: str) -> Millis | None:
 def _first_open(week: Week, start: Millis, limit: Millis, zone_name: str) -> Millis | None:
     """Find the first instant whose wall clock lies in an open window, going from window to window."""
     instant = start
-    for _ in range(_MAX_JUMPS):
-        if instant >= limit:
-            return None
+    # Each jump ends at a window, a clock change or some days on, so a few reach the limit.
+    while instant < limit:
         wall = local(instant, zone_name)
         if _is_open(week, wall):
             return instant
@@ -369,12 +366,9 @@ def _next_named(at: int, start: Millis, zone_name: str) -> Millis:
     if start > _LAST_LOCAL:
         return LATEST
     day = local(start, zone_name).date() - timedelta(days=1)
-    for _ in range(_HORIZON_DAYS):
-        named = _named_instant(day, at, zone_name)
-        if named is not None and named >= start:
-            return named
-        day += timedelta(days=1)
-    return LATEST
+    # A zone leaves out one date in a row.
+    named = (_named_instant(day + timedelta(days=number), at, zone_name) for number in range(_HORIZON_DAYS))
+    return next(instant for instant in named if instant is not None and instant >= start)
 
 
 def _span(milliseconds: float) -> int:

@@ -195,8 +195,6 @@ def _read_scalar(value: object, form: object, place: _Place, limited: object = N
             return _read_duration(float(value), place)
         case int() if form is int and _is_usable(value):
             return value
-        case None if form is NoneType:
-            return None
     quotes = " (in quotes)" if form is str and isinstance(value, int | float) and not isinstance(value, bool) else ""
     return place.wrong(f"is {shown(value)}", describe(limited or form) + quotes)
 
@@ -216,17 +214,16 @@ def _read_annotated(value: object, form: object, place: _Place) -> object:
         return result
     if isinstance(result, str) and _CONTROL.search(result):
         return place.wrong("holds a control character", "one line of text")
+    assert isinstance(result, str | int | float)  # noqa: S101 -- nothing else is annotated
     for meta in metas:
         if isinstance(meta, Meta) and not _is_within(result, meta):
             return place.wrong(f"is {shown(value)}", describe(form))
     return result
 
 
-def _is_within(value: object, meta: Meta) -> bool:
-    if isinstance(value, str | tuple | dict):
+def _is_within(value: str | float, meta: Meta) -> bool:
+    if isinstance(value, str):
         return (meta.min_length or 0) <= len(value) <= (math.inf if meta.max_length is None else meta.max_length)
-    if not isinstance(value, int | float):
-        return True
     return (
         (meta.gt is None or value > meta.gt)
         and (meta.ge is None or value >= meta.ge)

@@ -6,7 +6,19 @@ from journeys.commands import applied
 from schemas.events import Json
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
 from schemas.log import Command, Holds
-from tests.journey import Document, Journey, after, mail, message, short, until_event, wait, workflow
+from tests.journey import (
+    Document,
+    Journey,
+    after,
+    is_,
+    mail,
+    message,
+    short,
+    until_condition,
+    until_event,
+    wait,
+    workflow,
+)
 
 TWO_H = 2 * HOUR_MS
 LATER = wait("p", "mail", duration_hours=1)
@@ -99,6 +111,19 @@ def test_a_message_that_waits_for_data_does_not_go_out_during_a_pause() -> None:
     assert journey.sends() == []
     journey.command("resume", HOUR_MS)
     assert journey.sent_at() == [after(HOUR_MS)]
+
+
+def test_what_time_makes_true_moves_nothing_that_is_held() -> None:
+    """The wait is over at its next look behind the release, not in the middle of the pause."""
+    quiet = until_condition("quiet", is_("last_activity", "not_within_hours", 1), "mail", check_interval_hours=5)
+    journey = Journey(workflow(quiet, mail()))
+    journey.publish("signup", 0)
+    journey.command("pause", MINUTE_MS, workflow_id="w")
+    journey.advance(to=4 * HOUR_MS)
+    assert journey.sent_at() == []
+    journey.command("resume", 4 * HOUR_MS, workflow_id="w")
+    journey.advance(to=DAY_MS)
+    assert len(journey.sends()) == 1
 
 
 def test_an_execution_expires_also_while_it_is_paused() -> None:

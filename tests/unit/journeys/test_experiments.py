@@ -347,6 +347,7 @@ def split(control: Json, *variations: Json) -> Document:
         (experiment({"id": "v", "steps": {"p": {"type": "fixed_time", "duration_hours": -1}}}), "variations[0].steps.p.duration_hours"),
         (experiment({"id": "v", "steps": {"p": {"type": "fixed_time", "duration_days": 31}}}), "variations[0]"),
         (experiment({"id": "v", "templates": {"hello": "none"}}), "variations[0].templates.hello"),
+        (experiment({"id": "v", "templates": {"hello": "sms_hello"}}), "variations[0].templates.hello"),
         (experiment({"id": "v", "templates": {"needy": "other"}}), "variations[0].templates.needy"),
         (experiment("b", confidence_level=1), "config.confidence_level"),
         (experiment("b", metric="clicks"), "config.metric"),

@@ -378,6 +378,28 @@ def test_a_message_that_cannot_be_rendered_is_suppressed_with_the_reason(content
     assert str(refused.detail["message"]).startswith("line 1: ")
 
 
+def test_a_message_sees_the_preferences_as_well() -> None:
+    template: dict[str, Json] = {
+        "kind": "template",
+        "id": "coloured",
+        "engine": "liquid",
+        "content_template": "{{ preferences.color }} {{ attributes.size }}",
+    }
+    journey = Journey(workflow(mail(template="coloured")), template)
+    journey.publish("customer_updated", 0, preferences={"color": "red"}, attributes={"size": "M"})
+    journey.publish("signup", 1)
+    assert "red M" in str(journey.sends()[0].html)
+
+
+@pytest.mark.parametrize("characters", [200_000, 399_000])
+def test_a_message_of_many_plain_characters_is_sent_as_long_as_its_bytes_fit(characters: int) -> None:
+    """HTML and text each have them."""
+    template: dict[str, Json] = {"kind": "template", "id": "long", "content_template": "x" * characters}
+    journey = Journey(workflow(mail(template="long")), template)
+    journey.publish("signup")
+    assert len(str(journey.sends()[0].text)) == characters
+
+
 def test_a_message_that_kafka_would_not_take_is_suppressed() -> None:
     one = journey("{% for i in (1..25) %}{{ trigger.v }}{% endfor %}")
     one.publish("signup", v="x" * 20_000)

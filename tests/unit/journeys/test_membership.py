@@ -125,6 +125,7 @@ def test_an_event_that_touches_no_field_of_a_condition_evaluates_none() -> None:
         (is_("attributes.plan", "eq", "pro"), "customer_updated", {"attributes": {"plan": "pro"}}),
         (is_("attributes.a.b", "eq", 1), "customer_updated", {"attributes": {"a": {"b": 1}}}),
         (is_("attributes.a.b", "eq", 1), "customer_updated", {"attributes": {"a.b": 1}}),
+        (is_("customer.address.city", "eq", "Graz"), "customer_updated", {"attributes": {"address": {"city": "Graz"}}}),
         (is_("total_purchases", "eq", 9), "customer_updated", {"attributes": {"total_purchases": 9}}),
         (is_("preferences.color", "eq", "red"), "customer_updated", {"preferences": {"color": "red"}}),
         (is_("phone", "exists"), "customer_updated", {"phone": "+1"}),

@@ -2,8 +2,9 @@
 
 import pytest
 
-from journeys.merging import LATE_DEADLINE_MS, RULED, UNRULED, merge
+from journeys.merging import LATE_DEADLINE_MS, RULED, merge
 from schemas.customer import (
+    MAX_SETTLED,
     Absence,
     Attributable,
     Contact,
@@ -11,9 +12,13 @@ from schemas.customer import (
     Ended,
     Entries,
     Execution,
+    SequenceMemory,
     Session,
+    Settled,
+    Verification,
     Visit,
 )
+from schemas.identity import event_hash
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
 
 NOW = 10 * DAY_MS
@@ -34,8 +39,8 @@ def visitor(**known: object) -> Customer:
 
 
 def test_every_field_of_a_customer_is_merged_or_named() -> None:
-    """Whoever adds a field decides what becomes of it; what is listed here has the plain rule."""
-    assert set(UNRULED) | RULED == set(Customer.__struct_fields__)
+    """Whoever adds a field decides what becomes of it."""
+    assert set(Customer.__struct_fields__) == RULED
 
 
 def test_the_survivors_attributes_and_addresses_win_and_the_others_fill_what_is_missing() -> None:
@@ -53,6 +58,24 @@ def test_what_the_survivors_crm_has_removed_stays_removed() -> None:
     both = merged(ada(attribute_times={"plan": 5, "@email": 5}), visitor(email="v@x.example", attributes={"plan": 1}))
     assert both.email is None
     assert both.attributes == {}
+
+
+def test_a_stage_that_the_crm_gave_wins_over_one_that_nobody_gave_and_the_survivors_over_the_others() -> None:
+    given = merged(ada(lifecycle_stage="lead"), visitor(lifecycle_stage="advocate", stage_at=5))
+    assert (given.lifecycle_stage, given.stage_at) == ("advocate", 5)
+    both = merged(ada(lifecycle_stage="customer", stage_at=3), visitor(lifecycle_stage="advocate", stage_at=5))
+    assert (both.lifecycle_stage, both.stage_at) == ("customer", 3)
+
+
+def test_what_was_found_out_about_the_address_that_stands_is_kept_and_else_what_was_found_out_later() -> None:
+    def of(address: str, at: Millis) -> Verification:
+        return Verification(address=event_hash(address), at=at, undeliverable=True)
+
+    mine, theirs = of("old@x.example", 9), of("ada@x.example", 5)
+    assert merged(ada(email="ada@x.example", verification=mine), visitor(verification=theirs)).verification == theirs
+    assert merged(ada(verification=mine), visitor(verification=theirs)).verification == mine
+    assert merged(ada(), visitor(email="ada@x.example", verification=theirs)).verification == theirs
+    assert merged(ada(), visitor()).verification is None
 
 
 @pytest.mark.parametrize(
@@ -151,6 +174,43 @@ def test_executions_go_on_in_the_order_of_their_start_and_past_deadlines_are_set
     both = merged(ada(executions=[execution("mine", 5)]), visitor(executions=[execution("theirs", 3, due_at)]))
     assert [each.execution_id for each in both.executions] == ["theirs", "mine"]
     assert both.executions[0].branches[0].due_at == then
+
+
+def test_what_only_an_event_can_move_goes_on_waiting_for_it() -> None:
+    both = merged(ada(), visitor(executions=[execution("theirs", 3)]))
+    assert both.executions[0].branches[0].due_at is None
+
+
+def test_places_of_a_timeline_are_the_survivors_unless_she_has_none() -> None:
+    """Of a strict sequence that both have begun the survivor's is kept; the other's means nothing in her timeline."""
+    begun = {"w/0": SequenceMemory(places=[4], bits=[1])}
+    other = {"w/0": SequenceMemory(places=[8], bits=[1]), "w/1": SequenceMemory(places=[8], bits=[1])}
+    mine = merged(ada(timeline=[4], sequences=begun), visitor(timeline=[8], sequences=other))
+    assert (mine.timeline, mine.sequences) == ([4], begun)
+    theirs = merged(ada(sequences=begun), visitor(timeline=[8], sequences=other))
+    assert (theirs.timeline, theirs.sequences) == ([8], {**other, **begun})
+
+
+def test_second_events_of_both_are_united_in_order_and_bounded_by_the_longer() -> None:
+    both = merged(ada(second_events={"w": [(1, "a"), (5, "b")]}), visitor(second_events={"w": [(3, "c")]}))
+    assert both.second_events == {"w": [(3, "c"), (5, "b")]}
+
+
+def test_effects_of_both_are_compared_with_late_events_in_order_and_bounded() -> None:
+    def settled(prefix: str, *instants: Millis) -> list[Settled]:
+        return [
+            Settled(
+                at=at, execution_id=f"{prefix}{at}", workflow_id="w", version=1, trigger_id="0", override=None,
+                started_at=0, expires_at=DAY_MS, last_send_at=None, key=None, trigger=b"null", passed=[],
+            )
+            for at in instants
+        ]  # fmt: skip
+
+    both = merged(ada(settled=settled("m", 1, 5)), visitor(settled=settled("t", 3)))
+    assert [one.execution_id for one in both.settled] == ["m1", "t3", "m5"]
+    many = merged(ada(settled=settled("m", *range(MAX_SETTLED))), visitor(settled=settled("t", 0, MAX_SETTLED)))
+    assert len(many.settled) == MAX_SETTLED
+    assert [one.execution_id for one in many.settled][-2:] == [f"m{MAX_SETTLED - 1}", f"t{MAX_SETTLED}"]
 
 
 def test_of_two_absences_of_one_trigger_the_later_first_event_counts() -> None:

@@ -6,8 +6,8 @@ from journeys.catalogue import compile_catalogue
 from journeys.validation import definitions_from_documents
 from schemas.editing import Editing
 from schemas.events import Json
-from schemas.instants import HOUR_MS, Millis
-from tests.journey import HELLO, START, Document, Journey, after, mail, until_event, wait, workflow
+from schemas.instants import HOUR_MS, MINUTE_MS, Millis
+from tests.journey import HELLO, START, Document, Journey, after, compiled, mail, trigger, until_event, wait, workflow
 
 MIGRATE = Editing(mode="migrate")
 DAY = wait("p", "mail", duration_hours=24)
@@ -78,6 +78,10 @@ def test_a_workflow_that_stays_the_same_moves_in_silence_with_its_templates() ->
     assert [send.workflow_version for send in journey.sends()] == [2]
 
 
+def test_a_workflow_of_a_version_that_was_never_applied_is_none() -> None:
+    assert compiled(series(mail())).workflow("w", 7) is None
+
+
 def test_an_execution_whose_step_is_gone_ends() -> None:
     journey = begun(series(DAY, mail()))
     applied(journey, HOUR_MS, series(mail()))
@@ -103,6 +107,20 @@ def test_one_that_is_parked_stays_paused_on_its_version_and_moves_when_its_step_
     journey.command("resume", 32 * HOUR_MS, customer="ada")
     journey.advance(72 * HOUR_MS)
     assert [(send.send_at, send.workflow_version) for send in journey.sends()] == [(after(36 * HOUR_MS), 2 + 1)]
+
+
+def test_a_sweep_that_is_repeated_parks_nobody_twice_and_leaves_alone_what_began_since() -> None:
+    journey = begun(series(DAY, mail(), allow_multiple_executions=True))
+    edited = series(wait("q", "mail", duration_hours=2), mail(), allow_multiple_executions=True)
+    applied(journey, HOUR_MS, edited, editing=Editing(mode="migrate", gone="park"))
+    journey.publish("signup", 2 * HOUR_MS)
+    catalogue = journey.engine.catalogue
+    assert catalogue is not None
+    again = [one for one in journey.engine.take_over(catalogue, START + 2 * HOUR_MS) if one is not None]
+    assert [one.effects for one in again if one.effects] == []
+    assert [(one.version, one.paused_at) for one in journey.customer().executions] == [(1, START + HOUR_MS), (2, None)]
+    journey.advance(72 * HOUR_MS)
+    assert [send.workflow_version for send in journey.sends()] == [2]
 
 
 def test_of_side_by_side_branches_only_those_whose_step_is_gone_are_given_up() -> None:
@@ -157,6 +175,19 @@ def test_while_one_of_an_edited_workflow_drains_its_customer_starts_no_other() -
     journey.advance(72 * HOUR_MS)
     sent = sorted((send.customer_id, send.workflow_version) for send in journey.sends())
     assert sent == [("ada", 1), ("ada", 2), ("bob", 2)]
+
+
+def test_what_drains_keeps_nobody_from_another_workflow_nor_for_longer_than_it_runs() -> None:
+    several = {"allow_multiple_executions": True}
+    other = series(DAY, mail(), id="other", on=[trigger("page_viewed")], **several)
+    journey = begun(series(wait("p", "mail", duration_hours=1), mail(), allow_multiple_executions=True), other)
+    edited = series(wait("p", "mail", duration_hours=9), mail(), allow_multiple_executions=True)
+    applied(journey, MINUTE_MS, edited, other, editing=Editing(mode="drain"))
+    journey.publish("page_viewed", 2 * MINUTE_MS)
+    for hours in (2, 3):
+        journey.publish("signup", hours * HOUR_MS)
+    assert journey.decisions("trigger_refused") == []
+    assert [one.workflow_id for one in journey.customer().executions] == ["other", "w", "w"]
 
 
 def test_a_workflow_that_was_not_edited_does_not_drain() -> None:

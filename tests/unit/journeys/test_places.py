@@ -2,10 +2,26 @@
 
 import pytest
 
+from journeys.decide import GRANTED, decide
 from journeys.documents import Document as File
 from journeys.validation import validate
+from schemas.customer import Customer
 from schemas.instants import DAY_MS, HOUR_MS
-from tests.journey import Document, Journey, action, frequency, mail, schedule, silence, trigger, wait, workflow
+from tests.journey import (
+    Document,
+    Journey,
+    absence,
+    action,
+    compiled,
+    event,
+    frequency,
+    mail,
+    schedule,
+    silence,
+    trigger,
+    wait,
+    workflow,
+)
 
 CUSTOMERS = ("ada", "bob", "eve")
 
@@ -59,6 +75,46 @@ def test_it_is_the_last_check_so_that_no_other_refusal_takes_a_place() -> None:
     journey.publish("signup", 4, customer="bob")
     assert journey.started() == 2
     assert journey.reasons("trigger_refused") == ["already_active"]
+
+
+def test_a_cooldown_holds_also_between_firings_of_one_instant() -> None:
+    """Two carts that are abandoned at the same time: one start, while its place isn't granted yet."""
+    carts = workflow(
+        mail(),
+        on=[absence("cart_updated", "order_completed", 60, max_executions=5, cooldown_hours=1)],
+        execution_key="event.properties.cart",
+    )
+    journey = Journey(carts)
+    for cart in ("one", "two"):
+        journey.publish("cart_updated", 0, cart=cart)
+    journey.advance(to=DAY_MS)
+    assert journey.started() == 1
+    assert journey.reasons("trigger_refused") == ["cooldown"]
+
+
+def test_of_two_events_that_one_decision_sends_the_second_finds_what_the_first_has_asked_a_place_for() -> None:
+    telling = workflow(
+        action("one", "send_event", "two", event_type="invited"),
+        action("two", "send_event", event_type="invited"),
+        id="telling",
+    )
+    journey = Journey(telling, workflow(mail(), on=[trigger("invited", max_executions=5)], id="invited"))
+    journey.publish("signup", 0)
+    assert [one.workflow_id for one in journey.decisions("execution_started")] == ["telling", "invited"]
+    assert journey.reasons("trigger_refused") == ["already_active"]
+
+
+def test_what_another_catalogue_no_longer_has_starts_nothing_when_its_place_is_granted() -> None:
+    signup, at = event("signup", event_id="s", customer_id="ada")
+    customer = Customer(customer_id="ada", email="ada@shop.example")
+    decide(customer, signup, compiled(limited(5), trigger_less()), at)
+    customer.pending[0].granted = True
+    granted = decide(customer, GRANTED, compiled(trigger_less(), number=2), at)
+    assert (granted, customer.pending, customer.executions) == ([], [], [])
+
+
+def trigger_less() -> Document:
+    return workflow(mail(), id="other", on=[])
 
 
 def test_each_trigger_has_places_of_its_own() -> None:

@@ -10,6 +10,7 @@ from journeys.plain_text import plain_text
     [
         ("a<style>b<i>c</i></style>d", "ad"),
         ("a<script><p>b</p></script>c", "ac"),
+        ("a<template><p>b</p><br></template>c", "ac"),
         ("<head><title>t</title><meta charset=x></head>a", "a"),
         ("a<script/>b", "ab"),
         ("a<br/>b", "a\nb"),

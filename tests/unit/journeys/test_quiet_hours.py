@@ -311,3 +311,11 @@ def test_a_timing_that_holds_only_in_quiet_hours_is_refused(quiet: Json, timing:
     assert problems(quiet, mail(timing=timing, category="transactional")) == []
     assert problems(quiet, mail(timing=timing), category="transactional") == []
     assert problems(quiet, mail(timing=timing, category="marketing"), category="transactional") == expected
+
+
+def test_a_timing_that_cant_be_read_is_told_once_and_not_as_one_that_never_holds() -> None:
+    assert problems(NIGHT, mail(timing={"at": "nine", "optimize": False})) == ["steps[0].configuration.timing.at"]
+    both: Document = {"send_immediately": True, "business_hours_only": True}
+    assert problems({"start": "09:00", "end": "17:00"}, mail(timing=both)) == [
+        "steps[0].configuration.timing.send_immediately"
+    ]

@@ -432,6 +432,18 @@ def test_behind_a_decision_that_would_have_been_another_none_is_told() -> None:
     assert [one.step_id for one in journey.decisions("late_divergence")] == ["outer"]
 
 
+def test_of_decisions_before_one_effect_those_before_the_event_are_not_compared() -> None:
+    """What the first has decided the event couldn't change: it hadn't occurred."""
+    never = is_("counts.page_viewed", "gte", 1)
+    steps = (branch(never, yes="pause", no="pause"), wait("pause", "second", duration_hours=2))
+    ends = (branch(never, name="second", yes="glad", no="sorry"), mail("glad"), mail("sorry"))
+    journey = Journey(workflow(*steps, *ends))
+    journey.publish("signup")
+    journey.advance(to=2 * HOUR_MS)
+    journey.publish("page_viewed", HOUR_MS, arrives=3 * HOUR_MS)
+    assert [one.step_id for one in journey.decisions("late_divergence")] == ["second"]
+
+
 def test_a_decision_before_an_earlier_effect_is_compared_with_those_before_a_later_one() -> None:
     """A parallel branch that decided early and acted late is found as well."""
     steps = (

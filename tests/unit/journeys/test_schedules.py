@@ -103,7 +103,7 @@ def test_a_cron_doesnt_leave_the_calendar() -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "@daily",
-     "0 0 30 2 *", "0 0 31 4 *", "a b c d e", "*/0 * * * *", "5-1 * * * *", "0 0 * * mon#6", "٣ * * * *", "*\n* * * *"],
+     "0 0 30 2 *", "0 0 31 4 *", "0 0 */40 * 1#5", "a b c d e", "*/0 * * * *", "5-1 * * * *", "0 0 * * mon#6", "٣ * * * *", "*\n* * * *"],
 )  # fmt: skip
 def test_a_cron_that_cant_be_read_or_never_comes_is_refused(text: str) -> None:
     with pytest.raises(ScheduleProblem):

@@ -223,6 +223,29 @@ def test_a_start_outlives_hundreds_of_others_that_the_sequence_names() -> None:
     assert one.started() == 1
 
 
+@pytest.mark.parametrize("before", [1, 24, 25, 40])
+def test_what_came_before_any_start_is_nothing_to_begin_with(before: int) -> None:
+    """Also when it is so much that it is forgotten."""
+    one = journey("a", "b", contiguity="relaxed")
+    for number in range(before):
+        one.publish("b", number)
+    assert one.started() == 0
+    one.publish("a", 100)
+    one.publish("b", 101)
+    assert one.started() == 1
+
+
+def test_a_run_between_whose_events_others_may_have_stood_that_are_forgotten_is_none() -> None:
+    """A late neighbour of long ago: with few events since it is known that nothing stood between."""
+    for since, started in ((5, 1), (60, 0)):
+        one = journey("a", "b")
+        one.publish("a", 0)
+        for number in range(since):
+            one.publish("x", 100 + number)
+        one.publish("b", 1, arrives=1_000)
+        assert one.started() == started
+
+
 def test_a_visitor_s_events_make_sequences_too() -> None:
     one = journey("a", "b")
     for number, type_ in enumerate("ab"):

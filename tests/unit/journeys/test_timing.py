@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from journeys.best_hours import DEFAULT_BEST_HOURS
+from journeys.quiet_hours import keep_quiet
 from journeys.timing import (
     ALWAYS,
     BUSINESS_HOURS,
@@ -19,7 +20,7 @@ from journeys.timing import (
     parse_clock,
     wait_until,
 )
-from schemas.definitions import FixedTime, Timing, UntilDate, UntilTime
+from schemas.definitions import FixedTime, QuietHours, Timing, UntilDate, UntilTime
 from schemas.instants import LATEST, format_instant, parse_instant
 
 CASES = json.loads((Path(__file__).parents[2] / "data" / "dst.json").read_text())
@@ -111,6 +112,19 @@ def test_business_hours_include_their_start_and_exclude_their_end(now: str, sent
 )
 def test_a_weekend_runs_from_saturday_to_monday_at_midnight(now: str, sent: str) -> None:
     assert send_time(Timing(avoid_weekends=True, optimize=False), now) == sent
+
+
+@pytest.mark.parametrize("start", ["2026-03-27T07:00:00Z", "2026-03-27T09:00:00Z"])
+def test_a_named_time_that_the_customers_own_quiet_hours_forbid_every_day_never_comes(start: str) -> None:
+    """However far off it expires, and whether the time of the first day has passed or not."""
+    quiet = QuietHours(start="07:30", end="08:30")
+    timing = keep_quiet(compile_timing(Timing(at="08:00", optimize=False)), quiet, "email")
+    assert next_send_time(timing, parse_instant(start), "UTC", NEVER_BEST, None) is None
+
+
+def test_where_no_minute_is_open_no_time_comes() -> None:
+    timing = keep_quiet(compile_timing(Timing(optimize=False)), QuietHours(start="00:00", end="00:00"), "email")
+    assert next_send_time(timing, parse_instant("2026-03-27T07:00:00Z"), "Europe/Berlin", NEVER_BEST, None) is None
 
 
 def test_rules_hold_in_the_customers_zone() -> None:

@@ -128,6 +128,15 @@ def test_merging_in_a_circle_is_refused() -> None:
     assert journey.customer().counts == {"page_viewed": 3, "customer_merged": 2}
 
 
+def test_a_customer_is_not_merged_into_herself() -> None:
+    journey = Journey(SERIES)
+    journey.publish("signup", 0)
+    journey.publish("customer_merged", 1, merged_id="ada")
+    journey.advance(to=DAY_MS)
+    assert len(journey.sends()) == 2
+    assert journey.decisions("customer_merged") == []
+
+
 def test_only_the_crm_says_that_customers_were_merged() -> None:
     journey = Journey(SERIES)
     journey.publish("page_viewed", 0, customer="bob")
@@ -201,6 +210,37 @@ def test_a_new_customer_inherits_the_suppression_of_her_address_and_of_no_other(
     journey.publish("customer_updated", 5, email="ada@shop.example")
     journey.advance(to=DAY_MS)
     assert journey.reasons("send_suppressed") == ["complained", "complained"]
+
+
+@pytest.mark.parametrize("also_deleted", [False, True])
+def test_who_absorbs_somebody_who_was_deleted_leaves_alone_what_had_to_be_left_alone(*, also_deleted: bool) -> None:
+    """Whether or not she has a grave of her own; another address is written to."""
+    journey = Journey(SERIES, email=None)
+    if also_deleted:
+        journey.publish("customer_updated", 0, email="ada@shop.example")
+        journey.publish("email_complained", 1)
+        journey.publish("customer_deleted", 2)
+    journey.publish("customer_updated", 0, customer="bob", email="bob@shop.example")
+    journey.publish("email_bounced", 1, customer="bob")
+    journey.publish("customer_deleted", 2, customer="bob")
+    journey.publish("customer_updated", 3, customer="bob", attributes={"plan": "pro"})
+    journey.publish("customer_merged", 4, merged_id="bob")
+    journey.publish("customer_updated", 5, email="bob@shop.example")
+    journey.publish("signup", 6)
+    assert journey.reasons("send_suppressed") == ["bounced"]
+    journey.publish("customer_updated", 7, email="new@shop.example")
+    journey.advance(to=DAY_MS)
+    assert [send.to for send in journey.sends()] == ["new@shop.example"]
+
+
+def test_who_unsubscribed_before_and_behind_a_deletion_has_unsubscribed_once() -> None:
+    journey = Journey(SERIES)
+    journey.publish("email_unsubscribed", 0)
+    journey.publish("customer_deleted", 1)
+    journey.publish("email_unsubscribed", 2)
+    journey.publish("customer_updated", 3, email="ada@shop.example")
+    journey.publish("signup", 4)
+    assert journey.reasons("send_suppressed") == ["unsubscribed"]
 
 
 def test_of_two_addresses_the_one_that_bounced_stays_suppressed_behind_a_deletion() -> None:

@@ -582,6 +582,13 @@ REFUSALS: Final[list[tuple[str, Json, str, str, str]]] = [
         "a field",
     ),
     (
+        "a field with an empty part",
+        workflow(settings={"goal": {"field": "event.", "operator": "exists"}}),
+        "settings.goal.field",
+        "'event.' has an empty part",
+        "a field such as first_name",
+    ),
+    (
         "a sender of two lines",
         {**TEMPLATE, "id": "x", "from": "a@b.example\nBcc: c@d.example"},
         "from",

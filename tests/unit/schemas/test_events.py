@@ -1,6 +1,7 @@
 """Events: each mistake of a producer has its class and its sentence, and whatever comes in is an event or refused."""
 
 import json
+import sys
 
 import msgspec
 import pytest
@@ -106,6 +107,7 @@ REFUSED = [
     (but(context={"a": [{"b": -(2**63) - 1}]}), "invalid", "context holds an integer beyond 64 bits"),
     (with_properties(nested(MAX_DEPTH + 1)), "invalid", "properties is nested deeper than 64 levels"),
     (with_properties(nested(900)), "invalid", "properties is nested deeper than 64 levels"),
+    (but(type="customer_merged", properties={"merged_id": 5}), "invalid", "merged_id has to be text"),
     # nobody's
     (without("customer_id"), "no_customer", "customer_id or anonymous_id is needed"),
     (but(customer_id="", anonymous_id=None), "no_customer", "customer_id or anonymous_id is needed"),
@@ -284,3 +286,15 @@ def test_whatever_comes_in_is_an_event_or_refused(value: bytes) -> None:
         assert isinstance(decoded, dict)
         assert msgspec.json.encode(decoded) == bytes(part)
         assert msgspec.msgpack.decode(msgspec.msgpack.encode(decoded)) == decoded
+
+
+@pytest.mark.parametrize("calls", [0, 1, 2, 3, 5, 8])
+def test_however_deep_something_is_nested_it_is_refused_by_a_reason(calls: int) -> None:
+    """Also where the depth at which it can still be read isn't one at which it can be written."""
+
+    def below(calls: int, level: int) -> Event:
+        return below(calls - 1, level) if calls else read(with_properties(nested(level)))
+
+    for level in range(MAX_DEPTH + 1, sys.getrecursionlimit() + 10):
+        with pytest.raises(InvalidEvent):
+            below(calls, level)

@@ -130,6 +130,18 @@ MISTAKES: Final[list[tuple[Json, str, str, str]]] = [
     (workflow(description=None), "description", "is null", "text"),
     (workflow(description=9), "description", "is 9", "text (in quotes)"),
     (workflow(description="\ud800"), "description", "half a surrogate", "UTF-8"),
+    (
+        step("action", type="update_attributes", attributes={"x": [math.inf]}),
+        "steps[0].configuration.attributes.x[0]",
+        "is inf",
+        "a number of ordinary size",
+    ),
+    (
+        {"kind": "settings", "max_sends_per_minute": {"email": 5}},
+        "max_sends_per_minute",
+        "isn't built yet",
+        "leave it out; known are",
+    ),
     (workflow(settings={"goal": {}}), "settings.goal", "is no condition", "{field, operator, value}"),
     (
         workflow(settings={"goal": 5}),

@@ -202,6 +202,12 @@ def test_our_schemas_are_avro_with_the_names_of_the_contract() -> None:
             id="microseconds",
         ),
         pytest.param(
+            [{"name": "received_at", "type": ["null", {"type": "long", "logicalType": "timestamp-micros"}]}],
+            {"received_at": None},
+            {},
+            id="no microseconds",
+        ),
+        pytest.param(
             [{"name": "received_at", "type": {"type": "long", "logicalType": "timestamp-millis"}}],
             {"received_at": LATEST},
             {"received_at": LATEST},
