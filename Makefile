@@ -16,7 +16,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	[ "$$($$p -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = 3.11 ] && command -v $$p && break; \
 	done || command -v python3)
 
-.PHONY: help demo test check laws reference bench spoilt coverage mutants setup clean
+.PHONY: help demo test check laws reference registry bench spoilt coverage mutants setup clean
 
 help:
 	@echo 'make demo    real purchases through Kafka and Faust become messages, with reasons'
@@ -28,6 +28,7 @@ help:
 	@echo 'make coverage  branches of journeys/ and schemas/ that the fast tests miss; fails at the first one'
 	@echo 'make reference  docs/definitions.md and its JSON Schema, from the types that read definitions'
 	@echo 'make mutants  which mistakes in triggers, conditions, timing and caps the tests would miss (an hour)'
+	@echo 'make registry  fetch a real schema registry for the tests that need one (140 MB; they are skipped without)'
 	@echo 'make setup   fetch what is needed into .cache and .venv (the others do it themselves)'
 	@echo 'make clean   stop the local Kafka; delete .venv, .tidings and what tools left (.cache stays)'
 
@@ -70,6 +71,10 @@ mutants: setup
 	@$(UV) pip sync --quiet --python $(CACHE)/mutmut/bin/python --require-hashes .ci/mutmut.lock
 	@nice -n 10 $(CACHE)/mutmut/bin/python -m mutmut run --max-children 1
 	@$(CACHE)/mutmut/bin/python -m mutmut results
+
+# Confluent's own registry client has a Python of its own: its packages contradict the program's.
+registry: setup
+	@$(MAKE) --silent -j2 $(CACHE)/apicurio/.complete $(CACHE)/stranger/.complete
 
 # The two downloads don't wait for each other.
 setup:
@@ -125,6 +130,23 @@ $(CACHE)/kafka/.complete: pom.xml kafka.sha256
 	@mvn --quiet --batch-mode --no-transfer-progress -Dmaven.repo.local=$(CURDIR)/$(CACHE)/m2 package \
 		>$(CACHE)/maven.log 2>&1 || { cat $(CACHE)/maven.log >&2; exit 1; }
 	@cd $(CACHE)/kafka/libs && sha256sum --quiet --strict --check $(CURDIR)/kafka.sha256
+	@touch $@
+
+$(CACHE)/apicurio/.complete: .ci/apicurio/pom.xml .ci/apicurio/sha256
+	@.ci/needs java
+	@.ci/needs maven
+	@echo 'registry: Apicurio'
+	@rm -rf $(@D)
+	@mkdir -p $(@D)
+	@mvn --quiet --batch-mode --no-transfer-progress -Dmaven.repo.local=$(CURDIR)/$(CACHE)/m2 -f .ci/apicurio/pom.xml package \
+		>$(CACHE)/apicurio.log 2>&1 || { cat $(CACHE)/apicurio.log >&2; exit 1; }
+	@cd $(@D) && sha256sum --quiet --strict --check $(CURDIR)/.ci/apicurio/sha256 && tar -xzf apicurio.tar.gz && rm apicurio.tar.gz
+	@touch $@
+
+$(CACHE)/stranger/.complete: $(UV) .ci/stranger.lock
+	@echo "registry: Confluent's client"
+	@$(UV) venv --quiet --allow-existing --python '$(PYTHON)' $(@D)
+	@$(UV) pip sync --quiet --python $(@D)/bin/python --require-hashes .ci/stranger.lock
 	@touch $@
 
 $(CACHE)/kafka/.archived: $(CACHE)/kafka/.complete .venv/.complete

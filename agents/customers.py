@@ -46,6 +46,7 @@ from schemas.log import (
     pack_number,
     pack_place,
 )
+from schemas.outbound import EncodeEffect
 from schemas.topics import CUSTOMER_LOG, DECISIONS, SEND_TOPIC_OF_CHANNEL, WEBHOOK_CALLS
 from schemas.waiting import Held
 from streams.fold import Folded, Output, Record
@@ -83,9 +84,12 @@ class Position(Struct, kw_only=True):
 class CustomerFold:
     """The memory and rules of one partition of the customer log."""
 
-    def __init__(self, prefix: str, load_catalogue: LoadCatalogue, partitions: int) -> None:
-        """Begin empty; `partitions` is the log's number of them."""
+    def __init__(
+        self, prefix: str, load_catalogue: LoadCatalogue, partitions: int, encode: EncodeEffect = encode_effect
+    ) -> None:
+        """Begin empty; `partitions` is the log's number of them, `encode` writes what comes out."""
         self._load_catalogue = load_catalogue
+        self._encode = encode
         self._partitions = partitions
         self._log_topic = prefix + CUSTOMER_LOG
         self._engine = Engine(CustomersTable())
@@ -289,7 +293,7 @@ class CustomerFold:
                 topic = self._webhooks_topic
                 headers.append(("call_id", effect.call_id.encode()))
             yield Output(
-                topic=topic, key=key, value=encode_effect(effect), timestamp=outcome.now, headers=tuple(headers)
+                topic=topic, key=key, value=self._encode(effect), timestamp=outcome.now, headers=tuple(headers)
             )
 
     def _folded(self, outputs: list[Output], next_offset: int) -> Folded:

@@ -28,11 +28,13 @@ from schemas.customer import Customer, Head, decode_customer, encode_customer
 from schemas.errors import TidingsError
 from schemas.instants import Millis
 from schemas.log import Headers
+from schemas.outbound import outbound_json
 from schemas.topics import CUSTOMER_LOG, OUTBOUND_TOPICS
 from streams.connection import Connection
 from streams.fold import Record
 from streams.partitions import partition_of
 from streams.reading import read_partition
+from streams.registry import open_schemas
 from streams.topics import end_offsets, first_offsets
 
 SLICE: Final = 1_000
@@ -79,6 +81,8 @@ class ReplayPlan(Struct, frozen=True, kw_only=True):
     offsets: tuple[int, int] | None = None
     """Of the log: the records that are asked about."""
     snapshots: Path | None = None
+    registry_url: str | None = None
+    """Where the schemas are of what was written as Avro; None: in `_schemas`."""
 
     @property
     def is_whole(self) -> bool:
@@ -150,7 +154,7 @@ class Shadow:
     def _comparison(self, name: str) -> TopicComparison:
         plan, (first, end) = self._plan, self._reach.outputs[name]
         compared = 0 if self._snapshot is None else self._snapshot.compared[name]
-        recorded = written(plan.connection, plan.prefix + name, self._partition, max(first, compared), end)
+        recorded = written(plan, name, self._partition, max(first, compared), end)
         if plan.customers:
             names = {key.removeprefix(b"c:") for key in plan.customers}
             recorded = (record for record in recorded if record.key in names)
@@ -304,11 +308,17 @@ def log_record(message: Message) -> LogRecord:
     return LogRecord(offset, timestamp, message.key(), message.value(), _headers(message))
 
 
-def written(connection: Connection, topic: str, partition: int, start: int, end: int) -> Iterator[Written]:
-    """Yield what stands in a partition of an outbound topic."""
-    for messages in read_partition(connection, topic, partition, start, end):
-        for message in messages:
-            yield Written(_bytes(message.key()), _bytes(message.value()), message.timestamp()[1], message.offset() or 0)
+def written(plan: ReplayPlan, name: str, partition: int, start: int, end: int) -> Iterator[Written]:
+    """Yield what stands in a partition of an outbound topic, as JSON also where it was written as Avro."""
+    # A number that nobody knows ends the replay, so that for how long it is believed doesn't matter.
+    schemas = open_schemas(plan.registry_url, plan.connection, clock=lambda: 0)
+    try:
+        for messages in read_partition(plan.connection, plan.prefix + name, partition, start, end):
+            for message in messages:
+                value = outbound_json(name, _bytes(message.value()), schemas.schema)
+                yield Written(_bytes(message.key()), value, message.timestamp()[1], message.offset() or 0)
+    finally:
+        schemas.close()
 
 
 def _bytes(found: str | bytes | None) -> bytes:

@@ -56,10 +56,12 @@ class RegistrySchemas:
         if base.scheme not in {"http", "https"} or not base.host:
             msg = "SCHEMA_REGISTRY_URL isn't a URL such as http://registry.internal:8081"
             raise TidingsError(msg)
-        # What messages call it: without name and password.
-        self._called = str(base.copy_with(username=None, password=None))
+        # What messages call it: without name and password. httpx logs the URL of every request, so it mustn't see them.
+        nameless = base.copy_with(username=None, password=None)
+        self._called = str(nameless)
         self._client = httpx.Client(
-            base_url=base,
+            base_url=nameless,
+            auth=(base.username, base.password) if base.username else None,
             timeout=_ANSWER_S,
             headers={"Accept": _TAKES, "Content-Type": _TAKES},
             transport=httpx.HTTPTransport(retries=_CONNECT_RETRIES),

@@ -7,7 +7,9 @@ from typing import Final, cast
 from confluent_kafka import Message as KafkaMessage
 
 from schemas.log import PLACE_BYTES, POSITION, SEQUENCE, Headers, header, pack_number, pack_place, unpack_number
+from schemas.outbound import outbound_json
 from schemas.topics import DEAD_LETTERS, DECISIONS, SEND_TOPICS, WEBHOOK_CALLS
+from schemas.wire import SchemaOf
 from streams.connection import Connection
 from streams.reading import read_to_end
 from tidings.records import dead_letter_record, decision_record, send_record, webhook_record
@@ -23,21 +25,29 @@ NO_PLACE: Final = pack_place(0)
 
 
 def collect(
-    connection: Connection, prefix: str, tally: Tally, progress: Callable[[int, int], object] = lambda _done, _all: None
+    connection: Connection,
+    prefix: str,
+    tally: Tally,
+    schema_of: SchemaOf,
+    progress: Callable[[int, int], object] = lambda _done, _all: None,
 ) -> Iterator[bytes]:
     """Yield the records of a finished run in order, and count them.
 
-    `progress` is called with how many offsets are read, of how many; markers of transactions count as well.
+    `schema_of` knows the schemas of what was written as Avro. `progress` is called with how many offsets are read,
+    of how many; markers of transactions count as well.
 
     Raises:
-        TidingsError: Kafka can't be read.
+        TidingsError: Kafka can't be read, or a schema isn't to be had.
     """
     entries: list[bytes] = []
     dead_lines: set[bytes] = set()
     dead_letters, decisions, calls = (prefix + name for name in (DEAD_LETTERS, DECISIONS, WEBHOOK_CALLS))
     topics = [*(prefix + name for name in SEND_TOPICS), decisions, calls, dead_letters]
     for message in read_to_end(connection, topics, progress):
-        name, value, order = message.topic(), message.value() or b"", _order(message)
+        name, order = message.topic() or "", _order(message)
+        value = message.value() or b""
+        if name != dead_letters:
+            value = outbound_json(name.removeprefix(prefix), value, schema_of)
         if name == decisions:
             entries.append(order + decision_record(value))
         elif name == calls:

@@ -15,6 +15,7 @@ from journeys.catalogue import Catalogue
 from journeys.validation import definitions_from_documents
 from schemas.errors import TidingsError
 from schemas.log import Clock
+from schemas.outbound import EncodeEffect
 from schemas.topics import (
     BEHAVIORAL_EVENTS,
     CUSTOMER_LOG,
@@ -39,7 +40,9 @@ WORKER_GROUP = "worker"
 INGEST_GROUP = "ingest"
 
 
-def work(connection: Connection, prefix: str, datadir: Path, clock: Clock, vitals: Vitals) -> None:
+def work(
+    connection: Connection, prefix: str, datadir: Path, clock: Clock, vitals: Vitals, encode: EncodeEffect
+) -> None:
     """Fold the customer log until SIGTERM; see `run_fold_worker` for how the process ends otherwise."""
     horizon = None
     if clock == "wall":
@@ -54,7 +57,7 @@ def work(connection: Connection, prefix: str, datadir: Path, clock: Clock, vital
         return await asyncio.to_thread(catalogues.load, number)
 
     folds = FoldsInHand(
-        lambda: CustomerFold(prefix, load, partitions),
+        lambda: CustomerFold(prefix, load, partitions, encode=encode),
         WorkerCounters(vitals.meters.registry),
         wall_ms,
         horizon,

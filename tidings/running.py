@@ -18,6 +18,7 @@ from schemas.errors import TidingsError
 from schemas.events import Json
 from schemas.instants import Millis
 from schemas.topics import CUSTOMER_LOG, PUBLIC_TOPICS, topics
+from schemas.wire import SchemaOf
 from streams.connection import Connection
 from streams.topics import admin_client, committed_offsets, delete_topics, end_offsets, ensure_topics
 from tidings.clock import fresh_bytes, monotonic_s, pause
@@ -62,6 +63,8 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     """What the processes are started with."""
     program: Path
     """The program `tidings`."""
+    schema_of: SchemaOf
+    """Where the schemas are by which it is read back."""
 
 
 class RunStopped(TidingsError):

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -20,6 +20,7 @@ from tidings.logs import LogFormat
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+OutputFormat = Literal["json", "avro"]
 _MOST_PARTITIONS: Final = 10_000
 _LAST_PORT: Final = 65_535
 # Kafka's own rule for topic names; room is left for the longest of our names behind the prefix.
@@ -48,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ssl_cert: str | None = None
     ssl_key: str | None = None
     schema_registry_url: str | None = None
+    output_format: OutputFormat = "json"
+    """In which the worker writes sends, decisions and webhook calls."""
     database_url: str | None = None
     topic_prefix: str = "tidings."
     partitions: int = 16
@@ -234,6 +237,7 @@ _NAMES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "TIDINGS_KAFKA_SSL_CERT": ("ssl_cert", _readable_file),
     "TIDINGS_KAFKA_SSL_KEY": ("ssl_key", _readable_file),
     "SCHEMA_REGISTRY_URL": ("schema_registry_url", str),
+    "TIDINGS_OUTPUT_FORMAT": ("output_format", _one_of(*get_args(OutputFormat))),
     "DATABASE_URL": ("database_url", str),
     "TIDINGS_TOPIC_PREFIX": ("topic_prefix", _prefix),
     "TIDINGS_PARTITIONS": ("partitions", _partitions),

@@ -77,9 +77,11 @@ def simulated(world: World, folder: Path) -> list[Record]:
     return records(done.stdout)
 
 
-def read_by_a_stranger(bootstrap: str, prefix: str) -> list[Record]:
+def read_by_a_stranger(
+    bootstrap: str, prefix: str, *registry: str, python: Path = Path(sys.executable)
+) -> list[Record]:
     """Return the records in the outbound topics, read by a program that knows nothing of ours."""
-    argv = [sys.executable, "-I", str(READER), bootstrap, prefix]
+    argv = [str(python), "-I", str(READER), bootstrap, prefix, *registry]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=WITHIN_S, check=False)  # noqa: S603
     assert done.returncode == 0, done.stderr
     return records(done.stdout)
@@ -107,7 +109,7 @@ def _identity(record: Record) -> tuple[Json, ...]:
 class Run:
     """A `tidings run` in progress."""
 
-    def __init__(self, world: World, bootstrap: str, prefix: str, folder: Path, *options: str) -> None:
+    def __init__(self, world: World, bootstrap: str, prefix: str, folder: Path, *options: str, **settings: str) -> None:
         """Start it."""
         self.connection = Connection(bootstrap_servers=bootstrap)
         self.prefix = prefix
@@ -116,7 +118,8 @@ class Run:
         self.log = folder / f"{prefix}stderr.log"
         argv = [str(PROGRAM), "run", *world.arguments, "--prefix", prefix, "--output", str(self.output), *options]
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(argv, env=environment(folder, bootstrap), stderr=log, stdout=log)  # noqa: S603
+            env = environment(folder, bootstrap, **settings)
+            self.process = subprocess.Popen(argv, env=env, stderr=log, stdout=log)  # noqa: S603
 
     def said(self) -> str:
         """Return what it has told its user so far."""

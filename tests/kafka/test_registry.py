@@ -1,11 +1,7 @@
 """Schemas by number: the same answers from the topic, and from a registry in front of it."""
 
 import json
-import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from confluent_kafka import Consumer, Producer
@@ -19,6 +15,7 @@ from streams.registry_http import RegistrySchemas
 from streams.registry_topic import TopicSchemas
 from streams.topics import ensure_topics
 from tests.kafka.broker import KafkaUnderTest
+from tests.kafka.rest_registry import served_registry
 
 NOBODY = 2_000_000_000
 
@@ -73,7 +70,7 @@ def test_those_who_register_at_once_get_different_numbers(connection: Connection
     reader.close()
 
 
-def test_records_are_those_of_a_registry(connection: Connection, prefix: str) -> None:
+def test_records_are_those_of_aserved_registry(connection: Connection, prefix: str) -> None:
     """Key and value are Confluent's, field by field."""
     source = TopicSchemas(connection)
     number = source.register(f"{prefix}value", EVENT_SCHEMA)
@@ -131,7 +128,7 @@ def test_a_broker_that_is_away_is_no_unknown_schema() -> None:
 def test_a_registry_gives_the_same_answers(connection: Connection, prefix: str) -> None:
     """Through its REST interface a schema has the number and the text that it has in the topic."""
     behind = TopicSchemas(connection)
-    with _registry(behind) as url:
+    with served_registry(behind) as url:
         source = RegistrySchemas(url)
         number = source.register(f"{prefix}a/b value", EVENT_SCHEMA)
         assert behind.register(f"{prefix}a/b value", EVENT_SCHEMA) == number
@@ -146,7 +143,7 @@ def test_a_registry_gives_the_same_answers(connection: Connection, prefix: str) 
 @pytest.mark.parametrize("path", ["/proxy", "/html", "/down"])
 def test_only_the_registrys_own_word_counts(path: str) -> None:
     """A proxy's 404, a page of HTML and a registry in trouble don't make a schema unknown."""
-    with _registry(None) as url:
+    with served_registry(None) as url:
         source = RegistrySchemas(url.replace("//", "//user:secret@") + path)
         with pytest.raises(SchemasUnreachable) as raised:
             source.schema(1)
@@ -262,48 +259,3 @@ def _records(connection: Connection) -> list[tuple[dict[str, object], dict[str, 
             found.append((json.loads(message.key() or b""), json.loads(message.value() or b"")))
     consumer.close()
     return found
-
-
-@contextmanager
-def _registry(behind: TopicSchemas | None) -> Iterator[str]:
-    """Serve the two calls of Confluent's REST interface that we make, as its documentation has them."""
-
-    class Registry(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if behind is None:
-                answers = {"/proxy": (404, b"{}"), "/html": (200, b"<html>"), "/down": (500, b'{"error_code":50001}')}
-                self._answer(*answers["/" + self.path.split("/")[1]])
-                return
-            schema = behind.schema(int(self.path.rsplit("/", 1)[1]))
-            if schema is None:
-                self._answer(404, b'{"error_code":40403,"message":"Schema not found"}')
-            else:
-                self._answer(200, json.dumps({"schema": schema.decode()}).encode())
-
-        def do_POST(self) -> None:
-            assert behind is not None
-            schema = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["schema"]
-            if schema == "not Avro":
-                self._answer(422, b'{"error_code":42201,"message":"not Avro"}')
-                return
-            subject = self.path.split("/")[2].replace("%20", " ").replace("%2F", "/")
-            self._answer(200, json.dumps({"id": behind.register(subject, schema.encode())}).encode())
-
-        def _answer(self, status: int, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Registry)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -129,7 +129,7 @@ def _through_kafka(asked: _Demo, valid: ValidFolder, settings: Settings, status:
             tally = _run(plan, pace, status)
             reading_from = monotonic_s()
             with _bar(status, "read back") as report:
-                for record in collect(plan.connection, plan.prefix, tally, report):
+                for record in collect(plan.connection, plan.prefix, tally, plan.schema_of, report):
                     file.write(record)
                     findings.take(record)
             pace.reading_s = monotonic_s() - reading_from

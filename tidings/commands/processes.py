@@ -11,8 +11,11 @@ from schemas.errors import TidingsError
 from schemas.log import Clock
 from schemas.topics import CUSTOMER_LOG, PUBLIC_TOPICS
 from streams.connection import Connection
+from streams.hard_stop import RefusedToStart, stop_hard
+from streams.registry import SchemaRefused
 from tidings import processes
 from tidings.logs import LogFormat, configure_logging
+from tidings.output_format import effect_encoder
 from tidings.seeing.showing import Shown, shown
 from tidings.services import kafka
 from tidings.services.kafka_files import kafka_data
@@ -52,8 +55,12 @@ def worker(
     own, prefix = folder or data_folder(settings) / "worker", settings.topic_prefix
     with shown(settings, data_folder(settings), "worker") as process:
         connection = _begin(settings, clock, process)
+        try:
+            encode = effect_encoder(settings, connection, clock)
+        except SchemaRefused as error:
+            stop_hard("the schemas of what comes out can't be registered", RefusedToStart(str(error)))
         process.watch(connection, [prefix + CUSTOMER_LOG], clock)
-        processes.work(connection, prefix, own, clock, process.vitals)
+        processes.work(connection, prefix, own, clock, process.vitals, encode)
 
 
 def ingest(

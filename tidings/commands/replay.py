@@ -90,6 +90,7 @@ def replay(
     plan = ReplayPlan(
         connection=connection, prefix=prefix, partitions=count, topic_id=topic_ids(connection, [log])[log],
         within=_span(since, until), customers=keys, offsets=_offsets(offsets, partitions or []), snapshots=snapshots,
+        registry_url=settings.schema_registry_url,
     )  # fmt: skip
     chosen = _chosen(partitions, count) or (partitions_of(keys, count) if keys else sorted(reaches))
     reaches = {number: reaches[number] for number in chosen}

@@ -26,6 +26,7 @@ from tidings.commands.options import (
     record_file,
 )
 from tidings.event_file import DEFAULT_MAX_JUMP_DAYS
+from tidings.output_format import registered_for_a_run
 from tidings.running import (
     RunPlan,
     Watcher,
@@ -80,7 +81,7 @@ def run_command(
         try:
             with progress_shown(console) as watcher:
                 tally = run(plan, watcher)
-            for record in collect(plan.connection, plan.prefix, tally):
+            for record in collect(plan.connection, plan.prefix, tally, plan.schema_of):
                 file.write(record)
         finally:
             clean_up(console, plan, keep=keep)
@@ -96,7 +97,7 @@ def plan_run(
     """Make the plan of a run, with processes that see the same Kafka as we do.
 
     Raises:
-        TidingsError: the prefix is in use, or can't be one.
+        TidingsError: the prefix is in use, or can't be one; or the schemas of what comes out can't be registered.
     """
     own = {
         "KAFKA_BOOTSTRAP_SERVERS": connection.bootstrap_servers,
@@ -119,6 +120,7 @@ def plan_run(
         folder=kafka_data(settings.data_dir).parent / "runs" / prefix.rstrip("."),
         environment={**process_environment(), **own},
         program=Path(sys.executable).parent / "tidings",
+        schema_of=registered_for_a_run(settings, connection).schema,
     )
 
 

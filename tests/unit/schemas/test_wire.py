@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from schemas.decisions import Channel, Decision, Kind, Send, encode_effect
 from schemas.events import MAX_EVENT_BYTES, Event, InvalidEvent, check_envelope
 from schemas.instants import EARLIEST, LATEST, format_instant
+from schemas.outbound import outbound_json
+from schemas.topics import DECISIONS, EMAIL_SENDS
 from schemas.wire import (
     DECISION_SCHEMA,
     EVENT_SCHEMA,
@@ -418,6 +420,7 @@ def test_a_send_is_the_same_in_json_and_in_avro(send: Send) -> None:
     """A consumer reads the same send from either format."""
     assert decode_send(encode_send(send, 8), OURS.get) == send
     assert decode_send(encode_effect(send), OURS.get) == send
+    assert outbound_json(EMAIL_SENDS, encode_send(send, 8), OURS.get) == encode_effect(send)
 
 
 @given(decision=_decisions)
@@ -425,6 +428,7 @@ def test_a_decision_is_the_same_in_json_and_in_avro(decision: Decision) -> None:
     """A consumer reads the same decision from either format."""
     assert decode_decision(encode_decision(decision, 9), OURS.get) == decision
     assert decode_decision(encode_effect(decision), OURS.get) == decision
+    assert outbound_json(DECISIONS, encode_decision(decision, 9), OURS.get) == encode_effect(decision)
 
 
 @given(value=st.binary(max_size=40) | st.binary(max_size=40).map(lambda payload: frame(8, payload)))
