@@ -31,7 +31,7 @@ from journeys.executions import end, resume, start, take_event, workflow_of
 from journeys.experiments import assigned
 from journeys.forgetting import FORGOTTEN, forget_due, forget_visitor
 from journeys.frequency import count_raises, forget
-from journeys.judging import attribute, concerns, judge, judge_in_time, may_hold, next_flip
+from journeys.judging import attribute, attribute_in_time, concerns, judge, judge_in_time, may_hold, next_flip
 from journeys.keeping import keep_after_event, keep_due, keep_in_time, keep_under_new_catalogue, note_crm_changes
 from journeys.migrating import migrate
 from journeys.occasions import LocalTime, due_occasions, next_occasion
@@ -124,6 +124,8 @@ def deadline(customer: Customer, catalogue: Catalogue) -> Millis | None:
     soonest = next_occasion(customer, catalogue) if catalogue.schedules or catalogue.dates else NO_DEADLINE
     if customer.executions:
         soonest = min(soonest, _executions_due(customer, catalogue))
+    if catalogue.flips and (customer.executions or customer.attributable):
+        soonest = _sooner(soonest, next_flip(customer, catalogue))
     for trigger in catalogue.silences:
         due_at = _silence_due(customer, trigger, catalogue)
         if due_at is not None and due_at < soonest:
@@ -147,8 +149,7 @@ def _executions_due(customer: Customer, catalogue: Catalogue) -> Millis:
         for visit in execution.branches:
             if visit.due_at is not None and visit.due_at < soonest:
                 soonest = visit.due_at
-    flips_at = next_flip(customer, catalogue) if catalogue.flips else None
-    return soonest if flips_at is None else min(soonest, flips_at)
+    return soonest
 
 
 def _sooner(soonest: Millis, due_at: Millis | None) -> Millis:
@@ -635,6 +636,8 @@ def _decide_due(customer: Customer, catalogue: Catalogue, now: Millis, until: Mi
     keep_in_time(turn, since)
     has_changed = bool(turn.effects)
     _end_in_time(turn, since, has_changed=has_changed)
+    if customer.attributable:
+        attribute_in_time(turn, since, has_changed=has_changed)
     _resume_due(turn, since, has_changed=has_changed)
     for trigger, cause in _due_triggers(turn, since):
         match cause:

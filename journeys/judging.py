@@ -3,8 +3,14 @@
 An event is looked at by every execution that it concerns: with an execution key, only by those with its key. As time
 passes, goal and exit conditions are looked at when a flip says that they may have changed; exit conditions also
 whenever else a timer of the customer is due, because nothing may be sent to somebody who should be out. An execution
-that has ended can still reach its goal for a while after its last send: that is recorded, and changes nothing else.
+that has ended can still reach its goal for a while after its last send, by events and by time: that is recorded, and
+changes nothing else.
+
+While a stop holds a workflow, no condition ends a wait in it. What time has made true meanwhile is seen at the release,
+which is looked at like a change of everything.
 """
+
+from collections.abc import Iterator
 
 from journeys.awaiting import Awaited
 from journeys.catalogue import Catalogue, CompiledWorkflow
@@ -21,6 +27,7 @@ from journeys.turn import Turn
 from schemas.customer import Attributable, Customer, Execution, Visit
 from schemas.events import Event, Json
 from schemas.instants import Millis
+from schemas.log import Holds
 
 
 def concerns(turn: Turn, execution: Execution, event: Event) -> bool:
@@ -77,10 +84,12 @@ def may_hold(turn: Turn, execution: Execution, visit: Visit, since: Millis, has_
     awaited = workflow.steps[visit.step_id].awaited
     if awaited is None or awaited.event_type is not None or (awaited.flip is None and not has_changed):
         return False
-    if visit.parked or is_held(execution, turn.catalogue.holds):
+    held = turn.catalogue.holds
+    if visit.parked or is_held(execution, held):
         return False
     look_from(turn, execution, workflow)
-    return _may_hold(awaited, turn.scene, since, has_changed)
+    is_released = held is not None and since < held.released_at <= turn.due_until
+    return _may_hold(awaited, turn.scene, since, has_changed or is_released)
 
 
 def _may_hold(condition: Awaited | Goal, scene: Scene, since: Millis, has_changed: bool) -> bool:  # noqa: FBT001
@@ -112,7 +121,7 @@ def _leave_if_told(turn: Turn, execution: Execution, workflow: CompiledWorkflow,
 
 
 def next_flip(customer: Customer, catalogue: Catalogue) -> Millis | None:
-    """Return when time alone may next end an execution of the customer, or what one of its branches waits for."""
+    """Return when time alone may next bring about an end or a goal, or what a branch waits for."""
     scene = Scene(customer=customer, now=customer.now, half_life_ms=catalogue.half_life_ms)
     found: list[Millis] = []
     for execution in customer.executions:
@@ -123,7 +132,28 @@ def next_flip(customer: Customer, catalogue: Catalogue) -> Millis | None:
         scene.execution, scene.zone = execution, customer_zone(customer.preferences, workflow.zone)
         at = flip(scene)
         found += [] if at is None else [at]
-    return min(found, default=None)
+        found += _releases(workflow, execution, catalogue.holds, customer.now)
+    return min((*found, *_flips_after_the_end(scene, catalogue)), default=None)
+
+
+def _releases(workflow: CompiledWorkflow, execution: Execution, held: Holds | None, now: Millis) -> list[Millis]:
+    """Return when a stop ended, under which time may have ended a wait that wasn't looked at since; or nothing."""
+    if held is None or held.released_at <= now or is_held(execution, held):
+        return []
+    waits = [workflow.steps[visit.step_id].awaited for visit in execution.branches if not visit.parked]
+    return [held.released_at] if any(awaited is not None and awaited.flip is not None for awaited in waits) else []
+
+
+def _flips_after_the_end(scene: Scene, catalogue: Catalogue) -> Iterator[Millis]:
+    """List when time alone may bring about the goals of executions that have ended, as long as they count."""
+    for ended in scene.customer.attributable:
+        workflow = catalogue.workflow(ended.workflow_id, ended.version)
+        if workflow is None or workflow.goal is None or workflow.goal.flip is None:
+            continue
+        scene.execution, scene.zone = _recalled(ended), customer_zone(scene.customer.preferences, workflow.zone)
+        at = workflow.goal.flip(scene)
+        if at is not None and at < ended.until:
+            yield at
 
 
 def _flips(workflow: CompiledWorkflow, execution: Execution) -> list[Flip | None]:
@@ -140,6 +170,27 @@ def attribute(turn: Turn, event: Event) -> None:
     customer, oldest = turn.customer, turn.now - turn.catalogue.max_event_age_ms
     waiting = [ended for ended in customer.attributable if ended.until > oldest]
     customer.attributable = [ended for ended in waiting if not _is_brought_about(turn, ended, event)]
+
+
+def attribute_in_time(turn: Turn, since: Millis, *, has_changed: bool) -> None:
+    """Record the goals of executions that have ended which time has brought about since the last decision."""
+    customer = turn.customer
+    customer.attributable = [
+        ended for ended in customer.attributable if not _comes_about(turn, ended, since, has_changed)
+    ]
+
+
+def _comes_about(turn: Turn, ended: Attributable, since: Millis, has_changed: bool) -> bool:  # noqa: FBT001
+    workflow = turn.catalogue.workflow(ended.workflow_id, ended.version)
+    if workflow is None or workflow.goal is None or not ended.since <= turn.now < ended.until:
+        return False
+    goal, scene = workflow.goal, turn.scene
+    scene.execution, scene.event, scene.zone = _recalled(ended), None, zone_of(turn, workflow)
+    if not (_may_hold(goal, scene, since, has_changed) and holds(goal.test, scene)):
+        return False
+    detail: dict[str, Json] = {"value": None, "after_last_send_ms": turn.now - ended.since}
+    turn.record("conversion", execution=_recalled(ended), trigger_id=None, detail=detail)
+    return True
 
 
 def _is_brought_about(turn: Turn, ended: Attributable, event: Event) -> bool:

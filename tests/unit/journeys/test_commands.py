@@ -67,6 +67,38 @@ def test_what_is_due_at_the_instant_of_a_pause_still_happens(pause_at: Millis, s
     assert journey.sent_at() == [after(sent_at)]
 
 
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("meanwhile", [None, 30 * MINUTE_MS, 90 * MINUTE_MS])
+def test_a_condition_that_time_makes_true_during_a_pause_is_seen_at_its_end(
+    scope: dict[str, str], meanwhile: Millis | None
+) -> None:
+    """Not at the next check, six hours after the wait began; whatever else is looked at while it is held."""
+    silent = is_("last.page_viewed", "not_within_hours", 1)
+    journey = Journey(workflow(until_condition("u", silent, "mail"), mail()), workflow(LATER, mail(), id="other"))
+    journey.publish("page_viewed")
+    journey.publish("signup")
+    journey.command("pause", 1, **scope)
+    if meanwhile is not None:
+        journey.publish("email_delivered", meanwhile)
+    journey.advance(TWO_H)
+    assert journey.sends("mail") == [] or scope == {"workflow_id": "w"}
+    journey.command("resume", TWO_H + 1, **scope)
+    assert [send.send_at for send in journey.sends() if send.workflow_id == "w"] == [after(TWO_H + 1)]
+    assert result_of(journey, "u") == ["condition"]
+
+
+def test_a_condition_that_doesnt_hold_any_more_at_the_end_of_a_pause_is_waited_for_again() -> None:
+    silent = is_("last.page_viewed", "not_within_hours", 1)
+    journey = Journey(workflow(until_condition("u", silent, "mail"), mail()))
+    journey.publish("page_viewed")
+    journey.publish("signup")
+    journey.command("pause", 1)
+    journey.publish("page_viewed", 90 * MINUTE_MS)
+    journey.command("resume", TWO_H)
+    journey.advance(DAY_MS)
+    assert journey.sent_at() == [after(90 * MINUTE_MS + HOUR_MS + 1)]
+
+
 def test_a_pause_of_a_workflow_holds_no_other_and_a_pause_of_an_execution_no_other_customers() -> None:
     journey = Journey(held(), workflow(LATER, mail(), id="other"))
     journey.publish("signup")

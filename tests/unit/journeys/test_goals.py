@@ -4,7 +4,7 @@ import pytest
 
 from schemas.events import Json
 from schemas.instants import DAY_MS, HOUR_MS, Millis
-from tests.journey import Document, Journey, after, is_, mail, trigger, until_event, wait, workflow
+from tests.journey import Document, Journey, after, is_, mail, segment, trigger, until_event, wait, workflow
 
 ORDER: Document = {"event_type": "order_completed"}
 
@@ -179,3 +179,63 @@ def test_what_can_still_reach_its_goal_is_forgotten_once_no_event_counts_any_mor
     assert len(journey.customer().attributable) == 1
     journey.publish("page_viewed", 34 * HOUR_MS)
     assert journey.customer().attributable == []
+
+
+AN_HOUR_OF_SILENCE = is_("last.page_viewed", "not_within_hours", 1)
+
+
+def ended_with(window_hours: float) -> Journey:
+    """The only mail is out at the start, as is the last page view; the goal begins to hold an hour and 1 ms later."""
+    goal = workflow(mail(), goal=AN_HOUR_OF_SILENCE, attribution_window_hours=window_hours)
+    journey = Journey(goal)
+    journey.publish("page_viewed")
+    journey.publish("signup")
+    assert ends(journey) == [("completed", after(0))]
+    return journey
+
+
+def test_time_alone_reaches_a_goal_after_the_end() -> None:
+    journey = ended_with(24)
+    assert journey.deadline() == HOUR_MS + 1
+    journey.advance(HOUR_MS)
+    assert journey.decisions("conversion") == []
+    journey.advance(3 * HOUR_MS)
+    [converted] = journey.decisions("conversion")
+    assert converted.at == after(HOUR_MS + 1)
+    assert converted.detail == {"value": None, "after_last_send_ms": HOUR_MS + 1}
+    assert converted.execution_id == journey.decisions("execution_started")[0].execution_id
+    assert journey.customer().attributable == []
+    # What is left is the silence that makes her churned.
+    assert journey.deadline() == 90 * DAY_MS
+
+
+@pytest.mark.parametrize(("window_ms", "reached"), [(HOUR_MS + 1, 0), (HOUR_MS + 2, 1)])
+def test_time_reaches_it_within_the_window_alone(window_ms: Millis, reached: int) -> None:
+    journey = ended_with(window_ms / HOUR_MS)
+    assert journey.deadline() == (HOUR_MS + 1 if reached else 90 * DAY_MS)
+    journey.publish("email_delivered", 10 * HOUR_MS)
+    assert len(journey.decisions("conversion")) == reached
+
+
+def test_an_event_that_comes_before_puts_the_goal_of_time_off() -> None:
+    journey = ended_with(24)
+    journey.publish("page_viewed", HOUR_MS)
+    journey.advance(DAY_MS)
+    assert [one.at for one in journey.decisions("conversion")] == [after(2 * HOUR_MS + 1)]
+
+
+def test_a_membership_that_time_begins_reaches_a_goal_after_the_end() -> None:
+    goal = workflow(mail(), goal={"operator": "in_segment", "value": "silent"}, attribution_window_hours=24)
+    journey = Journey(goal, segment("silent", AN_HOUR_OF_SILENCE))
+    journey.publish("page_viewed")
+    journey.publish("signup")
+    journey.advance(DAY_MS)
+    assert [one.at for one in journey.decisions("conversion")] == [after(HOUR_MS + 1)]
+
+
+def test_an_event_is_no_goal_of_time() -> None:
+    journey = Journey(workflow(mail(), goal=ORDER, attribution_window_hours=24), segment("silent", AN_HOUR_OF_SILENCE))
+    journey.publish("page_viewed")
+    journey.publish("signup")
+    journey.advance(DAY_MS)
+    assert journey.decisions("conversion") == []
