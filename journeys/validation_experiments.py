@@ -14,8 +14,8 @@ from schemas.definitions import (
     Condition,
     DecisionStep,
     Experiment,
-    ExperimentGoal,
     ExperimentStep,
+    GoalEvent,
     SplitTest,
     Step,
     Variation,
@@ -66,7 +66,7 @@ def check_goal(goal: Json, spot: Spot, known: Known) -> Iterator[Problem]:
     if goal is None:
         return
     is_event = isinstance(goal, dict) and "event_type" in goal
-    form = ExperimentGoal if is_event else Condition
+    form = GoalEvent if is_event else Condition
     reading = read(goal, form, spot.path, file=spot.file)  # type: ignore[arg-type]
     yield from reading.problems
     for node in reading.nodes:

@@ -18,10 +18,10 @@ from schemas.definitions import (
     Experiment,
     ExperimentConfig,
     ExperimentConfiguration,
-    ExperimentGoal,
     ExperimentStep,
     FixedTime,
     FrequencyCap,
+    GoalEvent,
     MessageConfiguration,
     Performed,
     QuietHours,
@@ -94,8 +94,8 @@ FIELDS: Final[Mapping[tuple[type[Struct], str], Schema]] = {
 """What stands beside the type of a key, by struct and key; of a text, a pattern says nothing about null."""
 
 FORMS: Final[Mapping[tuple[type[Struct], str], object]] = {
-    (ExperimentConfig, "goal"): Condition | ExperimentGoal | None,
-    (ExperimentConfiguration, "goal"): Condition | ExperimentGoal | None,
+    (ExperimentConfig, "goal"): Condition | GoalEvent | None,
+    (ExperimentConfiguration, "goal"): Condition | GoalEvent | None,
 }
 """The types of keys that are read later than their document, since they may be one of several things."""
 

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from schemas.definitions.branches import Variant
-from schemas.definitions.conditions import Condition
 from schemas.definitions.words import Name
 from schemas.events import Json
 
@@ -59,17 +58,6 @@ class ExperimentConfig(Struct, frozen=True, kw_only=True):
     """Whether customers who convert are counted, or their revenue."""
     on_winner: Literal["ship", "keep"] = "ship"
     """Whether new customers get the winner (`ship`) or the split goes on (`keep`)."""
-
-
-class ExperimentGoal(Struct, frozen=True, kw_only=True):
-    """An event that counts as a conversion, and the field of it that is its value."""
-
-    event_type: Name
-    """The type of the event, such as `order_completed`."""
-    where: Condition | None = None
-    """A condition that has to hold besides."""
-    value_field: Name | None = None
-    """The field of the event with the revenue, such as event.total; of a purchase by default its amount."""
 
 
 class Variation(Struct, frozen=True, kw_only=True):

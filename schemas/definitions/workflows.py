@@ -20,7 +20,7 @@ class ReEntry(Struct, frozen=True, kw_only=True):
 
 
 class GoalEvent(Struct, frozen=True, kw_only=True):
-    """A goal that is reached by an event, which occurred at or after what started the execution."""
+    """A goal that is reached by an event: of an execution, by one that occurred at or after what started it."""
 
     event_type: Name
     """The type of the event, such as `order_completed`."""

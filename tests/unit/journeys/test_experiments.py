@@ -352,6 +352,7 @@ def split(control: Json, *variations: Json) -> Document:
         (experiment("b", confidence_level=1), "config.confidence_level"),
         (experiment("b", metric="clicks"), "config.metric"),
         (experiment("b", goal={"event_type": "order_completed", "where": 1}), "config.goal.where"),
+        (experiment("b", goal={"event_type": "e", "value_field": "event..net"}), "config.goal.value_field"),
         (experiment("b", goal={"field": "x"}), "config.goal.operator"),
         (experiment("b", min_participants=0), "config.min_participants"),
     ],
