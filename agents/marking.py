@@ -66,32 +66,49 @@ def log_writer(connection: Connection, prefix: str) -> Iterator[LogWriter]:
     Raises:
         TidingsError: Kafka refused or can't be reached, or another writer went ahead.
     """
-    log, producer = prefix + CUSTOMER_LOG, None
-    try:
+    log = prefix + CUSTOMER_LOG
+    with only_producer(connection, prefix + APPLY_ID) as producer:
         partitions = partition_counts(connection, [log]).get(log)
         if partitions is None:
             msg = f"there is no topic {log}; start `tidings worker` or `tidings ingest` once, which make the topics"
             raise TidingsError(msg)
-        producer = Producer(
-            confluent_settings(connection)
-            | {
-                "transactional.id": prefix + APPLY_ID,
-                "transaction.timeout.ms": _GIVEN_UP_AFTER_MS,
-                "acks": "all",
-                "message.max.bytes": LARGEST_BYTES,
-                "log_level": 0,
-            },
-            logger=_SILENT,
-        )
+        with one_transaction(producer):
+            yield LogWriter(producer, prefix, partitions)
+
+
+@contextmanager
+def only_producer(connection: Connection, transactional_id: str) -> Iterator[Producer]:
+    """Yield a producer that fences out all before it of this id: what they began has ended, well or not.
+
+    Raises:
+        TidingsError: Kafka refused or can't be reached, or a later one has fenced this one out.
+    """
+    settings = {
+        "transactional.id": transactional_id,
+        "transaction.timeout.ms": _GIVEN_UP_AFTER_MS,
+        "acks": "all",
+        "message.max.bytes": LARGEST_BYTES,
+        "log_level": 0,
+    }
+    try:
+        producer = Producer(confluent_settings(connection) | settings, logger=_SILENT)
         producer.init_transactions(_PATIENCE_S)
-        producer.begin_transaction()
-        yield LogWriter(producer, prefix, partitions)
-        producer.commit_transaction(_PATIENCE_S)
-        producer = None
+        yield producer
     except KafkaException as error:
         raise TidingsError(_in_words(error.args[0])) from None
+
+
+@contextmanager
+def one_transaction(producer: Producer) -> Iterator[None]:
+    """Commit what the block writes, all of it; nothing of it if the block raises."""
+    committed = False
+    try:
+        producer.begin_transaction()
+        yield
+        producer.commit_transaction(_PATIENCE_S)
+        committed = True
     finally:
-        if producer is not None:
+        if not committed:
             _abort(producer)
 
 
@@ -103,7 +120,7 @@ def _abort(producer: Producer) -> None:
 
 def _in_words(error: KafkaError) -> str:
     if error.code() in _FENCED:
-        return "another `tidings` command wrote to the log at the same time; see what it changed, and do it again"
+        return "another `tidings` command wrote at the same time; see what it changed, and do it again"
     if error.code() == KafkaError._TIMED_OUT:  # noqa: SLF001 -- likewise
         return "Kafka doesn't answer; it isn't known whether it was written: do it again, twice is the same as once"
     return f"it couldn't be written: {error.str()}; nothing was changed, so try again"

@@ -29,6 +29,7 @@ SOCIAL_SENDS: Final = "social-sends"
 DECISIONS: Final = "decisions"
 WEBHOOK_CALLS: Final = "webhook-calls"
 DEAD_LETTERS: Final = "dead-letters"
+DEAD_LETTERS_SETTLED: Final = "dead-letters-settled"
 WATERMARKS: Final = "watermarks"
 SCHEMAS: Final = "_schemas"
 
@@ -119,6 +120,11 @@ def watermarks_topic(prefix: str) -> TopicSpec:
     """
     config = _COMPACTED | {"segment.bytes": str(_MIB), "message.timestamp.type": "LogAppendTime"}
     return TopicSpec(name=prefix + WATERMARKS, partitions=1, config=config)
+
+
+def dead_letters_settled_topic(prefix: str) -> TopicSpec:
+    """Return the topic that remembers which dead letters were put back or discarded; made when the first one is."""
+    return TopicSpec(name=prefix + DEAD_LETTERS_SETTLED, partitions=1, config=_COMPACTED | {"segment.bytes": str(_MIB)})
 
 
 def schemas_topic() -> TopicSpec:

@@ -9,10 +9,11 @@ import typer
 from confluent_kafka import KafkaException
 
 from schemas.errors import TidingsError
-from tidings.commands import kafka, operating
+from tidings.commands import dead_letters, kafka, operating
 from tidings.commands.catalogue import apply, diff, impact
 from tidings.commands.check import check
 from tidings.commands.demo import demo
+from tidings.commands.init import init
 from tidings.commands.operating import pause, resume
 from tidings.commands.preview import preview_command
 from tidings.commands.processes import ingest, worker
@@ -31,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Tidings: watch what customers do, and send the right message at the right moment, or rightly none.",
 )
+app.command("init")(init)
 app.command("validate")(validate)
 app.command("check")(check)
 app.command("schema")(schema)
@@ -48,6 +50,7 @@ app.command("resume")(resume)
 app.command("worker")(worker)
 app.command("ingest")(ingest)
 app.add_typer(operating.app, name="executions")
+app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(kafka.app, name="kafka")
 
 
