@@ -4,6 +4,7 @@ Agents count into plain dictionaries, a step of some 50 ns for each decision and
 (`Vitals.note`) these are added to Prometheus' counters, and the partitions in our hands are looked at.
 """
 
+import math
 from collections import Counter as Counts
 from collections.abc import Iterable
 
@@ -84,6 +85,8 @@ class WorkerCounters:
         self._apart = gauge("clock_ahead_seconds", "How far our clock is ahead of the broker's; behind: negative.")
         self._held = gauge("customers_held", "Customers whose records wait for a merge or a place.")
         self._held_records = gauge("customers_held_records", "Records that wait so.")
+        for unknown in (self._behind, self._apart):
+            unknown.set(math.nan)
         self._catalogue = gauge("catalogue_version", "The least version in force in a partition of this process.")
 
     def add(self, counted: Counted) -> None:

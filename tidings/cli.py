@@ -17,11 +17,13 @@ from tidings.commands.init import init
 from tidings.commands.operating import pause, resume
 from tidings.commands.preview import preview_command
 from tidings.commands.processes import ingest, worker
+from tidings.commands.publish import publish
 from tidings.commands.replay import replay
 from tidings.commands.run import run_command
 from tidings.commands.schema import schema
 from tidings.commands.simulate import simulate_command
 from tidings.commands.status import status
+from tidings.commands.up import up
 from tidings.commands.validate import validate
 
 _SIGNALLED: Final = 128
@@ -39,6 +41,8 @@ app.command("schema")(schema)
 app.command("preview")(preview_command)
 app.command("simulate")(simulate_command)
 app.command("run")(run_command)
+app.command("up")(up)
+app.command("publish")(publish)
 app.command("demo")(demo)
 app.command("apply")(apply)
 app.command("diff")(diff)

@@ -1,4 +1,4 @@
-"""Keeps child processes running: `tidings run` and `tidings demo` have their workers from here.
+"""Keeps child processes running: `tidings up`, `run` and `demo` have their workers from here.
 
     with Supervisor(log_folder) as supervisor:
         supervisor.start("worker-0", ["tidings", "worker", ...])
@@ -139,6 +139,10 @@ class _Child:
             os.killpg(self.process.pid, number)
 
 
+def _is_alive(child: _Child) -> bool:
+    return child.process is not None and child.process.poll() is None
+
+
 class Supervisor:
     """Children that are started again when they stop hard, and that end with us."""
 
@@ -194,8 +198,11 @@ class Supervisor:
         self._children[name] = child
         return child.spawn()
 
-    def poll(self) -> list[Change]:
+    def poll(self, *, start_again: bool = True) -> list[Change]:
         """Notice what ended and start again what is due, without waiting; call it a few times a second.
+
+        Args:
+            start_again: whether it makes sense to start anything now; what is due meanwhile is started later.
 
         Returns:
             What has changed since the last call, in the order in which the children were first started.
@@ -206,7 +213,7 @@ class Supervisor:
             if code is not None:
                 child.process = None
                 changes.append(self._judge(child, code))
-            elif child.start_at is not None and child.start_at <= self._clock():
+            elif start_again and child.start_at is not None and child.start_at <= self._clock():
                 changes.append(Restarted(name=child.name, pid=child.spawn()))
         return changes
 
@@ -224,20 +231,30 @@ class Supervisor:
         """Return where a child's output goes."""
         return self._children[name].log_file
 
-    def stop(self, name: str | None = None) -> None:
-        """End one child, or all; when it returns they are gone, and `poll` won't speak of them again."""
+    def stop(self, name: str | None = None, *, hurry: Callable[[], bool] = lambda: False) -> list[str]:
+        """End one child, or all; when it returns they are gone, and `poll` won't speak of them again.
+
+        Args:
+            name: of the child; None: all.
+            hurry: asked again and again; once it says yes they are killed at once.
+
+        Returns:
+            The names of those who had to be killed.
+        """
         children = [self._children[name]] if name is not None else list(self._children.values())
         for child in children:
             child.start_at = None
             child.send(signal.SIGTERM)
         give_up = self._clock() + self._patience_s
-        while any(child.process and child.process.poll() is None for child in children) and self._clock() < give_up:
+        while any(map(_is_alive, children)) and self._clock() < give_up and not hurry():
             pause(_POLL_S)
+        killed = [child.name for child in children if _is_alive(child)]
         for child in children:
             child.send(signal.SIGKILL)
             if child.process is not None:
                 child.process.wait()
                 child.process = None
+        return killed
 
     def _judge(self, child: _Child, code: int) -> Ended:
         """Decide what becomes of a child that ended."""

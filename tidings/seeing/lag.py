@@ -101,6 +101,11 @@ class KafkaWatch:
             return f"Kafka doesn't answer at {self._connection.bootstrap_servers}"
         return None if self._answered else f"Kafka at {self._connection.bootstrap_servers} hasn't been asked yet"
 
+    @property
+    def is_away(self) -> bool:
+        """Whether Kafka is known not to answer."""
+        return self._away_since is not None
+
     def start(self) -> None:
         """Begin to ask."""
         threading.Thread(target=self._go_on, name="kafka-watch", daemon=True).start()

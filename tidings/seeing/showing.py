@@ -59,14 +59,14 @@ def shown(settings: Settings, data: Path, name: str) -> Iterator[Shown]:
         return
     views = Views(registry=process.vitals.meters.registry, live=process.live, ready=process.ready)
     url = process.url = open_endpoint(settings.metrics_host, settings.metrics_port, views)
-    with announced(data, Address(name=name, pid=os.getpid(), url=url, prefix=settings.topic_prefix, started_at=0)):
+    with announced(data, Address(name=name, pid=0, url=url, prefix=settings.topic_prefix, started_at=0)):
         yield process
 
 
 @contextmanager
 def announced(data: Path, address: Address) -> Iterator[None]:
-    """Leave the address where others find it, for the time of the block; the start is now."""
-    file = write_address(data, replace(address, started_at=wall_ms()))
+    """Leave this process's address where others find it, for the time of the block; the start is now."""
+    file = write_address(data, replace(address, pid=os.getpid(), started_at=wall_ms()))
     try:
         yield
     finally:

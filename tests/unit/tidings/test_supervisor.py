@@ -131,6 +131,25 @@ def test_stop_asks_first_and_kills_who_does_not_listen(tmp_path: Path) -> None:
     assert not any(is_alive(pid) for pid in pids)
 
 
+def test_who_is_in_a_hurry_waits_for_nobody(tmp_path: Path) -> None:
+    """A second Ctrl-C: a child that doesn't listen is killed at once, whatever patience there was."""
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
+    with Supervisor(tmp_path, patience_s=600) as supervisor:
+        supervisor.start("deaf", python(deaf))
+        until(lambda: bool(supervisor.log_file("deaf").read_text()))
+        assert supervisor.stop(hurry=lambda: True) == ["deaf"]
+
+
+def test_what_is_due_waits_until_a_start_makes_sense(supervisor: Supervisor) -> None:
+    """While Kafka is away nobody is started again, and everybody is as soon as it is back."""
+    first = supervisor.start("worker", SLEEP)
+    os.kill(first, signal.SIGKILL)
+    until(lambda: bool(supervisor.poll(start_again=False)))
+    assert supervisor.poll(start_again=False) == []
+    assert supervisor.is_running("worker")
+    assert [type(change) for change in supervisor.poll()] == [Restarted]
+
+
 def test_children_die_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     """Kill -9 of the supervising process leaves no child behind."""
     code = (

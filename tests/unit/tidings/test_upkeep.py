@@ -1,0 +1,102 @@
+"""What `tidings up` makes of processes that end, of ports, and of a Kafka that is away; with real small processes."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import TidingsError
+from streams.hard_stop import REFUSED, STOPPED_HARD
+from tidings.clock import monotonic_s, pause
+from tidings.commands.up import ports_of
+from tidings.supervisor import RestartPolicy, Supervisor
+from tidings.upkeep import Post, Upkeep, UpStopped
+
+AT_ONCE = RestartPolicy(first_delay_s=0.0)
+SLEEP = "import time; time.sleep(600)"
+
+
+class Kept:
+    """An upkeep of one small process, and a Kafka that is away when it is said to be."""
+
+    def __init__(self, folder: Path, supervisor: Supervisor, code: str) -> None:
+        self.is_away = False
+        self.revived = 0
+        self.supervisor = supervisor
+        post = Post(name="worker", argv=[sys.executable, "-I", "-S", "-c", code], environment={})
+        self.upkeep = Upkeep(
+            [post],
+            supervisor,
+            data=folder,
+            prefix="shop.",
+            kafka_is_away=lambda: self.is_away,
+            revive_kafka=self._revive,
+        )
+        self.upkeep.start()
+
+    def _revive(self) -> None:
+        self.revived += 1
+
+    def restarts(self) -> float | None:
+        return self.upkeep.registry.get_sample_value("tidings_restarts_total", {"process": "worker"})
+
+    def look_until(self, seen: Callable[[], bool]) -> None:
+        give_up = monotonic_s() + 30
+        while not seen():
+            assert monotonic_s() < give_up, "it never became so"
+            self.upkeep.look()
+            pause(0.01)
+
+
+@pytest.fixture
+def keep(tmp_path: Path) -> Iterator[Callable[[str], Kept]]:
+    with Supervisor(tmp_path / "log", policy=AT_ONCE, patience_s=5) as supervisor:
+        yield lambda code: Kept(tmp_path, supervisor, code)
+
+
+@pytest.mark.parametrize("code", [f"raise SystemExit({STOPPED_HARD})", "raise SystemExit(1)", "raise SystemExit(0)"])
+def test_whoever_ends_is_started_again(keep: Callable[[str], Kept], code: str) -> None:
+    """Hard, because something was missing, or in order, as in a rolling restart."""
+    kept = keep(code)
+    kept.look_until(lambda: (kept.restarts() or 0) >= 2)
+
+
+def test_who_refuses_ends_everything_with_the_reason(keep: Callable[[str], Kept]) -> None:
+    kept = keep(f"print('run tidings rebuild'); raise SystemExit({REFUSED})")
+    with pytest.raises(UpStopped, match="worker can't go on: run tidings rebuild"):
+        kept.look_until(lambda: False)
+
+
+def test_while_kafka_is_away_nobody_is_started_and_then_everybody(keep: Callable[[str], Kept]) -> None:
+    kept = keep(SLEEP)
+    kept.is_away = True
+    first = kept.supervisor.pid("worker")
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    kept.look_until(lambda: kept.supervisor.pid("worker") is None)
+    kept.look_until(lambda: kept.revived > 5)
+    assert kept.restarts() == 0
+    kept.is_away = False
+    kept.look_until(lambda: kept.restarts() == 1)
+
+
+def test_who_does_not_answer_is_not_ready(keep: Callable[[str], Kept]) -> None:
+    kept = keep(SLEEP)
+    kept.upkeep.look()
+    assert kept.upkeep.health().reasons == ["worker doesn't answer"]
+
+
+@pytest.mark.parametrize(
+    ("first", "ports"), [(0, ["0", "0", "0"]), (9464, ["9464", "9465", "9466"]), (65_533, ["65533", "65534", "65535"])]
+)
+def test_ports_follow_one_another(first: int, ports: list[str]) -> None:
+    assert ports_of(first, 3) == ports
+
+
+@pytest.mark.parametrize(("first", "why"), [(None, "need ports"), (65_534, "beyond 65535")])
+def test_ports_that_cannot_be_are_told(first: int | None, why: str) -> None:
+    with pytest.raises(TidingsError, match=why):
+        ports_of(first, 3)
