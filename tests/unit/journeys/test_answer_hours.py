@@ -13,7 +13,7 @@ from journeys.answer_hours import HALF_LIFE_MS, as_of, count_response, count_sen
 from schemas.customer import MAX_KNOWN_SENDS, AnswerHours, Customer
 from schemas.events import Json
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis, parse_instant
-from tests.journey import START, Document, Journey, after, mail, short, trigger, wait, workflow
+from tests.journey import START, Document, Journey, after, mail, message, short, trigger, wait, workflow
 
 OPTIMIZED: Document = {"optimize": True}
 NOW_AND_LATER = (
@@ -271,6 +271,42 @@ def test_a_message_that_a_cap_put_off_is_timed_anew_by_the_hours_of_now() -> Non
     journey.advance(2 * DAY_MS)
     # Due at 14:00, when the cap is full until 17:00: her best hours are around noon by now.
     assert journey.sent_at() == [after(0), after(26 * HOUR_MS)]
+
+
+def test_a_message_that_is_timed_anew_because_she_moved_goes_by_the_hours_of_now() -> None:
+    journey = Journey(*NOW_AND_LATER)
+    journey.publish("later", 2 * HOUR_MS)
+    for at in range(5):
+        journey.publish("email_clicked", 3 * HOUR_MS + at)
+    journey.publish("customer_updated", 4 * HOUR_MS, preferences={"timezone": "America/New_York"})
+    journey.advance(DAY_MS)
+    # Due at 14:00 UTC by everybody's hours, which is 09:00 for her now, one of them as well.
+    assert journey.sent_at() == [after(5 * HOUR_MS)]
+    journey = Journey(*NOW_AND_LATER)
+    journey.publish("later", 2 * HOUR_MS)
+    for at in range(5):
+        journey.publish("email_clicked", 3 * HOUR_MS + at)
+    journey.publish("customer_updated", 4 * HOUR_MS, preferences={"timezone": "Asia/Dubai"})
+    journey.advance(DAY_MS)
+    # 18:00 in Dubai is no best hour by either, and the first of hers behind it is 10:00 there, 06:00 UTC.
+    assert journey.sent_at() == [after(21 * HOUR_MS)]
+
+
+def test_each_channel_of_a_message_is_timed_by_the_hours_of_when_its_turn_comes() -> None:
+    journey = Journey(workflow(message("email", "push", timing=OPTIMIZED)), channel_spacing_hours={"email": 1})
+    journey.publish("customer_updated", push_token="token")
+    journey.publish("signup", 2 * HOUR_MS)
+    for at in range(5):
+        journey.publish("email_clicked", 3 * HOUR_MS + at)
+    journey.advance(2 * DAY_MS)
+    # The mail was timed for 14:00 before she answered; the push behind it goes by her own hours, from 10:00 to 13:00.
+    assert journey.sent_at() == [after(5 * HOUR_MS), after(25 * HOUR_MS)]
+
+
+def test_what_is_not_optimized_tells_no_hours() -> None:
+    journey = Journey(workflow(mail(timing={"optimize": False, "delay_hours": 1})))
+    journey.publish("signup")
+    assert journey.decisions("send_deferred")[0].detail == {"until": after(HOUR_MS)}
 
 
 def test_a_transactional_message_never_waits_for_them() -> None:
