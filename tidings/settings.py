@@ -80,7 +80,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """
         bootstrap_servers = self.bootstrap_servers or local
         if bootstrap_servers is None:
-            raise SettingsError(["no Kafka: set KAFKA_BOOTSTRAP_SERVERS, or run `tidings kafka start`"])
+            raise SettingsError(
+                ["no Kafka: set KAFKA_BOOTSTRAP_SERVERS, or run `tidings kafka start` (`tidings up` does it too)"]
+            )
         return Connection(
             bootstrap_servers=bootstrap_servers,
             security_protocol=self.security_protocol,

@@ -12,6 +12,7 @@ from schemas.errors import TidingsError
 from schemas.instants import format_instant, parse_instant
 from schemas.topics import CUSTOMER_LOG
 from streams.connection import Connection
+from streams.registry import open_schemas
 from streams.topics import partition_counts
 from tidings.clock import wall_ms
 from tidings.commands.catalogue import stored_version
@@ -106,7 +107,9 @@ def find(settings: Settings, connection: Connection, urls: list[str], *, custome
         definitions=in_force(stored_version(connection, prefix), positions, partitions),
         stopped=stopped([position.holds for position in positions.values()]),
         stopped_differs=len({position.holds for position in positions.values()}) > 1,
-        last_decision=last_decision(connection, prefix),
+        last_decision=last_decision(
+            connection, prefix, open_schemas(settings.schema_registry_url, connection, wall_ms).schema
+        ),
         dead_letters=dead_letters(connection, prefix),
         inside=inside(samples),
         customers=None if standing is None else crowd(standing),

@@ -36,6 +36,7 @@ from tidings.services import kafka
 from tidings.services.borrowed import borrow_kafka
 from tidings.services.errors import ServiceError
 from tidings.services.kafka_files import kafka_data
+from tidings.services.ports import port_is_free
 from tidings.services.reach import require_kafka
 from tidings.settings import Settings, process_environment
 from tidings.supervisor import Supervisor
@@ -92,8 +93,7 @@ def up(
         if definitions is not None:
             apply(definitions, yes=yes)
         watch.start()
-        if settings.log_format == "text":
-            _introduce(settings, connection, folder, url)
+        _introduce(settings, connection, folder, url)
         upkeep.start()
         _look_until_stopped(upkeep, supervisor)
 
@@ -142,7 +142,7 @@ def ports_of(first: int | None, count: int) -> list[str]:
     """Return the ports of everybody: the first and those behind it, or free ones.
 
     Raises:
-        TidingsError: there are none, or they would go beyond the last.
+        TidingsError: there are none, one is taken, or they would go beyond the last.
     """
     if first is None:
         msg = "up asks its processes how they are, so they need ports; leave --metrics-port out for free ones"
@@ -150,7 +150,11 @@ def ports_of(first: int | None, count: int) -> list[str]:
     if first + count - 1 > _LAST_PORT:
         msg = f"--metrics-port {first}: {count} ports from there go beyond {_LAST_PORT}"
         raise TidingsError(msg)
-    return [str(first + number if first else 0) for number in range(count)]
+    ports = [first + number if first else 0 for number in range(count)]
+    if taken := [port for port in ports if port and not port_is_free(port)]:
+        msg = f"--metrics-port {first}: port {taken[0]} is taken, of the {count} that are needed from there on"
+        raise TidingsError(msg)
+    return list(map(str, ports))
 
 
 def _reviver(settings: Settings) -> Callable[[], None]:
@@ -218,6 +222,10 @@ def _introduce(settings: Settings, connection: Connection, folder: Path, url: st
     prefix, local = settings.topic_prefix, settings.bootstrap_servers is None
     version = stored_version(connection, prefix)
     in_force = "nothing is in force yet" if version is None else f"version {version.stored.number} is in force"
+    if settings.log_format == "json":
+        log.info("Kafka at %s, topics %s, %s", connection.bootstrap_servers, prefix, in_force)
+        log.info("metrics and readiness of all at %s, logs in %s", url, folder / "log")
+        return
     typer.echo(
         f"Kafka        {connection.bootstrap_servers}{' (local)' if local else ''}, topics {prefix}…\n"
         f"Definitions  {in_force}\n"

@@ -5,6 +5,7 @@ shows counts and states and no customers, and takes no input; loopback unless it
 """
 
 import asyncio
+import os
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -71,8 +72,10 @@ def open_endpoint(host: str, port: int, views: Views) -> str:
 
 
 def _in_words(host: str, port: int, error: OSError) -> str:
+    # The event loop's own text repeats the address.
+    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
     return (
-        f"the endpoint for metrics can't be opened at {host}:{port}: {(error.strerror or str(error)).lower()}.\n"
+        f"the endpoint for metrics can't be opened at {host}:{port}: {reason.lower()}.\n"
         "Name another port (--metrics-port or TIDINGS_METRICS_PORT; 0 takes a free one, off opens none), or another"
         " TIDINGS_METRICS_HOST"
     )

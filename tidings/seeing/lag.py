@@ -1,6 +1,6 @@
 """How far behind a process is, and whether Kafka answers it: asked every few seconds, beside the work.
 
-Lag in seconds is how long the oldest record that isn't done with has surely waited at most. It came behind every end
+Lag in seconds is for how long, at most, the oldest record that isn't done with has waited. It came behind every end
 that the position has passed, so after the latest moment at which the partition ended there; live, it also isn't older
 than the record before it. So neither a quiet night nor a producer's clock makes a lag.
 

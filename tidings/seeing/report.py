@@ -19,7 +19,9 @@ from journeys.documents import id_of, kind_of
 from schemas.decisions import Kind
 from schemas.instants import Millis, as_text
 from schemas.log import Holds
+from schemas.outbound import outbound_json
 from schemas.topics import CUSTOMER_LOG, DEAD_LETTERS, DECISIONS, PUBLIC_TOPICS
+from schemas.wire import SchemaOf
 from streams.connection import Connection
 from streams.reading import read_to_end
 from streams.topics import committed_offsets, end_offsets, first_offsets, members
@@ -197,14 +199,16 @@ def _named(holds: Holds | None) -> str:
     return ", ".join((["everything"] if holds.everything else []) + names)
 
 
-def last_decision(connection: Connection, prefix: str) -> LastDecision | None:
+def last_decision(connection: Connection, prefix: str, schema_of: SchemaOf) -> LastDecision | None:
     """Return the decision that was recorded last; None where none is found near the ends.
 
     Raises:
-        TidingsError: Kafka doesn't answer.
+        TidingsError: Kafka doesn't answer, or what is found there can't be read.
     """
     latest = _latest(read_to_end(connection, [prefix + DECISIONS], last=LAST_OFFSETS))
-    return None if latest is None else msgspec.json.decode(latest.value() or b"", type=LastDecision)
+    if latest is None:
+        return None
+    return msgspec.json.decode(outbound_json(DECISIONS, latest.value() or b"", schema_of), type=LastDecision)
 
 
 def dead_letters(connection: Connection, prefix: str) -> Letters:

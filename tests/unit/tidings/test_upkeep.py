@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from schemas.errors import TidingsError
 from streams.hard_stop import REFUSED, STOPPED_HARD
 from tidings.clock import monotonic_s, pause
 from tidings.commands.up import ports_of
+from tidings.services.ports import free_ports, port_is_free
 from tidings.supervisor import RestartPolicy, Supervisor
 from tidings.upkeep import Post, Upkeep, UpStopped
 
@@ -89,11 +91,17 @@ def test_who_does_not_answer_is_not_ready(keep: Callable[[str], Kept]) -> None:
     assert kept.upkeep.health().reasons == ["worker doesn't answer"]
 
 
-@pytest.mark.parametrize(
-    ("first", "ports"), [(0, ["0", "0", "0"]), (9464, ["9464", "9465", "9466"]), (65_533, ["65533", "65534", "65535"])]
-)
-def test_ports_follow_one_another(first: int, ports: list[str]) -> None:
-    assert ports_of(first, 3) == ports
+def test_ports_are_free_ones_or_follow_one_another(tmp_path: Path) -> None:
+    assert ports_of(0, 3) == ["0", "0", "0"]
+    first = next(port for port in free_ports(tmp_path) if port_is_free(port + 1) and port_is_free(port + 2))
+    assert ports_of(first, 3) == [str(first), str(first + 1), str(first + 2)]
+
+
+def test_a_port_of_those_that_is_taken_is_told_before_anything_starts() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        with pytest.raises(TidingsError, match=f"port {taken} is taken"):
+            ports_of(taken, 2)
 
 
 @pytest.mark.parametrize(("first", "why"), [(None, "need ports"), (65_534, "beyond 65535")])
