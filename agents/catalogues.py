@@ -91,7 +91,7 @@ def publish_catalogue(
 
 def apply_catalogue(
     connection: Connection, prefix: str, documents: list[Json], at: Millis,
-    *, editing: Editing | None = None, behind: int | None = None,
+    *, appended: Millis | None = None, editing: Editing | None = None, behind: int | None = None,
 ) -> Applied:  # fmt: skip
     """Make the definitions the next version, unless they are those in force.
 
@@ -103,6 +103,7 @@ def apply_catalogue(
         prefix: of the topics.
         documents: the valid definitions, as they were read.
         at: now; the marks' timestamp, where the version before isn't later.
+        appended: the clock; None in a log with its own.
         editing: how executions under way are treated.
         behind: the version that must be in force still; None for any.
 
@@ -119,7 +120,7 @@ def apply_catalogue(
             return Applied(number=number, is_new=False, at=latest.at)
         stored = _stored(documents, number + 1, editing)
         at = at if latest is None else max(at, latest.at)
-        _write(writer, stored, at)
+        _write(writer, stored, at, appended)
         return Applied(number=number + 1, is_new=True, at=at)
 
 
@@ -163,13 +164,14 @@ def _stored(documents: list[Json], number: int, editing: Editing, *, answers_web
     )
 
 
-def _write(writer: LogWriter, stored: StoredCatalogue, at: Millis) -> None:
+def _write(writer: LogWriter, stored: StoredCatalogue, at: Millis, appended: Millis | None = None) -> None:
     value = msgspec.json.encode(stored)
     if len(value) > LARGEST_BYTES - _ROOM_BYTES:
         msg = f"the definitions have {len(value):,} bytes, and Kafka's topic takes {LARGEST_BYTES - _ROOM_BYTES:,}"
         raise TidingsError(msg)
     writer.put(DEFINITIONS, value, at, key=str(stored.number).encode())
-    writer.mark_all(CatalogueMark(number=stored.number, rules_version=stored.rules_version, tzdata=stored.tzdata), at)
+    mark = CatalogueMark(number=stored.number, rules_version=stored.rules_version, tzdata=stored.tzdata)
+    writer.mark_all(mark, at, appended)
 
 
 class Catalogues:

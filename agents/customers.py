@@ -77,6 +77,8 @@ class Position(Struct, kw_only=True):
     """What commands hold back; None until there has been one."""
     passed: Millis | None = None
     """The instant up to which everybody's timers have fired."""
+    passed_late: Millis | None = None
+    """The clock when the record was appended that brought that instant."""
     sources: dict[str, str] = {}
     """By origin (topic id and partition), the last place seen there; both packed, as hex."""
 
@@ -123,7 +125,7 @@ class CustomerFold:
         self._engine.table.index()
         if self._position is None:
             return None
-        self._engine.passed = self._position.passed
+        self._engine.passed, self._engine.passed_late = self._position.passed, self._position.passed_late
         self._sources = {
             bytes.fromhex(origin): bytes.fromhex(origin + place) for origin, place in self._position.sources.items()
         }
@@ -183,14 +185,14 @@ class CustomerFold:
                 self._fold_event(record, outputs)
                 continue
             self._counted.events -= 1
-            mark = decode_mark(record.value or b"")
+            mark, appended = decode_mark(record.value or b""), appended_at(record.headers)
             found: Iterator[Outcome | None]
             if isinstance(mark, CatalogueMark):
-                found = self._take_over(mark, record.timestamp)
+                found = self._take_over(mark, record.timestamp, appended)
             elif isinstance(mark, Command):
-                found = self._engine.obey(mark, record.timestamp)
+                found = self._engine.obey(mark, record.timestamp, appended)
             else:
-                found = self._engine.fire(record.timestamp, appended_at(record.headers))
+                found = self._engine.fire(record.timestamp, appended)
             yield from self._fold_many(found, record, outputs)
             outputs = []
             if isinstance(mark, Tick) and self._ticked is not None and record.timestamp >= self._ticked:
@@ -215,7 +217,7 @@ class CustomerFold:
         if outcomes:
             self._put(outcomes, header(headers, SEQUENCE), outputs)
         if self._engine.letters:
-            self._post(outputs)
+            self._post(outputs, appended_at(headers))
 
     def _was_seen(self, source: bytes) -> bool:
         origin = source[:ORIGIN_BYTES]
@@ -232,9 +234,10 @@ class CustomerFold:
         if source is not None and self._was_seen(source):
             return
         assert record.key is not None  # noqa: S101 -- the caller told events from marks by it
-        held = Held(record.timestamp, record.value or b"", headers[0][1], sequence)
+        appended = appended_at(headers)
+        held = Held(record.timestamp, record.value or b"", headers[0][1], sequence, appended)
         self._put(receive(self._engine, record.key, held), sequence, outputs)
-        self._post(outputs)
+        self._post(outputs, appended)
 
     def _put(self, outcomes: list[Outcome], sequence: bytes | None, outputs: list[Output]) -> None:
         for outcome in outcomes:
@@ -242,12 +245,17 @@ class CustomerFold:
             line = outcome.sequence or sequence if outcome.by_event else None
             outputs += self._outputs(outcome, line)
 
-    def _post(self, outputs: list[Output]) -> None:
-        """Write what customers tell each other to the log, in the transaction that folds what led to it."""
+    def _post(self, outputs: list[Output], appended: Millis | None) -> None:
+        """Write what customers tell each other to the log, in the transaction that folds what led to it.
+
+        A letter is as late as the record that led to it.
+        """
         for letter in self._engine.take_letters():
             headers = [(LINK, encode_link(letter.link))]
             if letter.sequence is not None:
                 headers.append((SEQUENCE, letter.sequence))
+            if appended is not None:
+                headers.append((APPENDED, pack_number(appended)))
             outputs.append(
                 Output(
                     topic=self._log_topic,
@@ -259,12 +267,12 @@ class CustomerFold:
                 )
             )
 
-    def _take_over(self, mark: CatalogueMark, at: Millis) -> Iterator[Outcome | None]:
+    def _take_over(self, mark: CatalogueMark, at: Millis, appended: Millis | None) -> Iterator[Outcome | None]:
         engine, upcoming = self._engine, self._upcoming.pop(mark.number, None)
         in_force = 0 if engine.catalogue is None else engine.catalogue.number
         is_next = mark.number > in_force or (mark.number == in_force and engine.is_taking_over)
         if upcoming is not None and is_next:
-            yield from engine.take_over(upcoming, at)
+            yield from engine.take_over(upcoming, at, appended)
 
     def _fold_many(self, outcomes: Iterator[Outcome | None], record: Record, outputs: list[Output]) -> Iterator[Folded]:
         """Fold what a mark leads to, in bounded parts; the position stays before the mark until all is done."""
@@ -272,7 +280,7 @@ class CustomerFold:
             if outcome is not None:
                 outputs += self._outputs(outcome, None)
             if self._engine.letters:
-                self._post(outputs)
+                self._post(outputs, appended_at(record.headers))
             if outcome is None or count % TIMERS_AT_ONCE == 0:
                 yield self._folded(outputs, record.offset)
                 outputs = []
@@ -333,6 +341,7 @@ class CustomerFold:
             moved_by=self._engine.moved_by,
             holds=None if catalogue is None else catalogue.holds,
             passed=self._engine.passed,
+            passed_late=self._engine.passed_late,
             sources={origin.hex(): source[ORIGIN_BYTES:].hex() for origin, source in self._sources.items()},
         )
         position = (POSITION_KEY, msgspec.json.encode(self._position))

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from agents.identity import set_aside
-from agents.outcomes import Letter, Outcome
+from agents.outcomes import Letter, Outcome, latest
 from agents.quotas import ask
 from journeys.catalogue import Catalogue
 from journeys.commands import applied, is_named
@@ -43,24 +43,26 @@ class Engine:
         """Records for other customers, until `take_letters`."""
         self.passed: Millis | None = None
         """The instant up to which everybody's timers have fired; whoever was held then catches up."""
+        self.passed_late: Millis | None = None
+        """The clock when the record was appended that brought that instant; None where nothing is late."""
         self.is_taking_over = False
         """Whether a new version is in force whose mark isn't done with yet."""
         self.moved_by = 0
         """The number of the latest version under which deadlines of untouched customers moved."""
 
-    def take_over(self, catalogue: Catalogue, at: Millis) -> Iterator[Outcome | None]:
+    def take_over(self, catalogue: Catalogue, at: Millis, appended: Millis | None = None) -> Iterator[Outcome | None]:
         """Put the next version in force as of its mark; what is due by then still goes by the one before.
 
-        Doing the same again from any point, as after a crash, goes on where it was. None stands for a piece of work
-        that led to nothing, so that whoever is asking can do something else in between.
+        `appended` is as in `fire`. Doing the same again from any point, as after a crash, goes on where it was. None
+        stands for a piece of work that led to nothing, so that whoever is asking can do something else in between.
         """
         before = self.catalogue
         if before is not None and before.number < catalogue.number:
-            yield from self.fire(at)
+            yield from self.fire(at, appended)
         self.is_taking_over = True
         self.catalogue = replace(catalogue, activated_at=at, holds=None if before is None else before.holds)
         if catalogue.editing.mode == "migrate":
-            yield from self._bring_along(at)
+            yield from self._bring_along(decision_time(at, appended))
         if before is None or before.number == catalogue.number or moves_deadlines(before, self.catalogue):
             self.moved_by = catalogue.number
             yield from self.look_again(self.table.keys())
@@ -104,21 +106,23 @@ class Engine:
         for _ in self.look_again(self.table.keys()):
             pass
 
-    def obey(self, command: Command, at: Millis) -> Iterator[Outcome | None]:
+    def obey(self, command: Command, at: Millis, appended: Millis | None = None) -> Iterator[Outcome | None]:
         """Fold a command that stands in the log with the timestamp `at`; everybody's due timers go first.
 
-        Doing the same again from any point, as after a crash, goes on where it was. None as in `take_over`.
+        `appended` is as in `fire`; a command that is late itself is obeyed as of then. Doing the same again from any
+        point, as after a crash, goes on where it was. None as in `take_over`.
         """
-        yield from self.fire(at)
+        yield from self.fire(at, appended)
+        now = decision_time(at, appended)
         if command.customer_key is not None:
-            yield from self._order([command.customer_key.encode()], command, at)
+            yield from self._order([command.customer_key.encode()], command, now)
         elif command.action == "cancel":
-            yield from self._order(sorted(self.table.keys()), command, at)
+            yield from self._order(sorted(self.table.keys()), command, now)
         else:
             catalogue = self._in_force()
             self.catalogue = replace(catalogue, holds=applied(catalogue.holds or Holds(), command, at))
             yield from self.look_again(self.table.keys())
-            yield from self.fire(at)
+            yield from self.fire(at, appended)
 
     def _order(self, keys: list[bytes], command: Command, at: Millis) -> Iterator[Outcome]:
         """Let a command reach those of the customers who have an execution that it names."""
@@ -189,13 +193,18 @@ class Engine:
             due_at = deadline(customer, catalogue)
         return outcomes
 
-    def settle(self, key: bytes) -> list[Outcome]:
-        """Note that a customer's bonds have changed; if she is free, let time come to where it is for everybody."""
+    def settle(self, key: bytes, appended: Millis | None = None) -> list[Outcome]:
+        """Note that a customer's bonds have changed; if she is free, let time come to where it is for everybody.
+
+        `appended` is as in `fire`, of the record that has changed them; nothing went out before the one that brought
+        time by, either.
+        """
         customer = self.table.get(key) or self.begin(key)
         if self.waiting.is_held(key):
             self.table.touch(key, None)
             return []
-        outcomes = [] if self.passed is None else self.fire_own(key, customer, self.passed)
+        late = latest(appended, self.passed_late)
+        outcomes = [] if self.passed is None else self.fire_own(key, customer, self.passed, late)
         if customer.is_forgotten:
             self.table.remove(key)
         elif customer.pending:
@@ -236,7 +245,7 @@ class Engine:
             if effects or self.letters:
                 yield Outcome(customer.customer_id, now, effects)
         if self.passed is None or until > self.passed:
-            self.passed = until
+            self.passed, self.passed_late = until, appended
 
     @property
     def in_force(self) -> Catalogue:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from msgspec.structs import replace
 
-from agents.outcomes import Letter, Outcome
+from agents.outcomes import Letter, Outcome, latest
 from agents.quotas import GRANT_PLACE, answer, ask, give_up, hear
 from journeys.decide import GRANTED, decide
 from journeys.uniting import bonds_of, get_to_know, is_before_deletion, knows, record_alone, unite
@@ -42,7 +42,7 @@ from schemas.linking import (
     encode_link,
     log_records,
 )
-from schemas.log import SEQUENCE, Headers, decode_event, encode_event, header
+from schemas.log import APPENDED, SEQUENCE, Headers, decode_event, encode_event, header, unpack_number
 from schemas.waiting import MOST_ANSWERS, MOST_HELD, Held, Waiting
 
 if TYPE_CHECKING:
@@ -100,9 +100,11 @@ def set_aside(
     is_held = engine.waiting.is_held(key)
     if not is_held and (customer.bonds is None or customer.bonds.merged_into is None):
         return None
-    record = Held(at, encode_event(event), b"", header(headers, SEQUENCE))
+    packed = header(headers, APPENDED)
+    appended = None if packed is None else unpack_number(packed)
+    record = Held(at, encode_event(event), b"", header(headers, SEQUENCE), appended)
     aside = _hold(engine, key, customer, record) if is_held else _pass_on(engine, key, customer, record, None)
-    return [*aside, *engine.settle(key)]
+    return [*aside, *engine.settle(key, appended)]
 
 
 def receive(engine: "Engine", key: bytes, record: Held) -> list[Outcome]:
@@ -118,7 +120,7 @@ def receive(engine: "Engine", key: bytes, record: Held) -> list[Outcome]:
         outcomes = _pass_on(engine, key, customer, record, link)
     else:
         outcomes = _take_up(engine, key, customer, record, link)
-    return [*outcomes, *engine.settle(key)]
+    return [*outcomes, *engine.settle(key, record.appended)]
 
 
 # Pointers -----------------------------------------------------------------------------------------------------
@@ -188,15 +190,17 @@ def _take_up(engine: "Engine", key: bytes, customer: Customer, record: Held, lin
     if engine.waiting.is_held(key):
         return _hold(engine, key, customer, record)
     # Time goes on up to the record.
-    customer, outcomes = _catch_up(engine, key, customer, record.at)
+    customer, outcomes = _catch_up(engine, key, customer, record.at, record.appended)
     if customer.pending or (isinstance(link, Awaits) and _missing(engine, key, customer, link)):
         return outcomes + _hold(engine, key, customer, record)
     return outcomes + _process(engine, key, customer, record, link)
 
 
-def _catch_up(engine: "Engine", key: bytes, customer: Customer, until: Millis) -> tuple[Customer, list[Outcome]]:
+def _catch_up(
+    engine: "Engine", key: bytes, customer: Customer, until: Millis, appended: Millis | None
+) -> tuple[Customer, list[Outcome]]:
     """Fire her own timers; return who she is then, for she may have been forgotten meanwhile."""
-    outcomes = engine.fire_own(key, customer, until)
+    outcomes = engine.fire_own(key, customer, until, appended)
     return engine.begin(key) if customer.is_forgotten else customer, outcomes
 
 
@@ -212,7 +216,7 @@ def _take_grant(engine: "Engine", key: bytes, customer: Customer, link: Grant, r
         customer.customer_id, now, effects, by_event=link.by_event, sequence=record.sequence, first_place=place
     )
     outcomes = [outcome] if effects else []
-    return outcomes + (_release(engine, key, customer) if engine.waiting.is_held(key) else [])
+    return outcomes + (_release(engine, key, customer, record.appended) if engine.waiting.is_held(key) else [])
 
 
 def _give_back(engine: "Engine", key: bytes, pair: str) -> bool:
@@ -270,7 +274,7 @@ def _answered_ahead(engine: "Engine", key: bytes, waiting: Waiting, record: Held
     if not isinstance(first, Awaits) or link.into not in first.of:
         return record
     _answer(engine, key, link, record, b"")
-    return Held(record.at, record.value, encode_link(replace(link, answered=True)), record.sequence)
+    return Held(record.at, record.value, encode_link(replace(link, answered=True)), record.sequence, record.appended)
 
 
 def _overflow(engine: "Engine", key: bytes, customer: Customer, waiting: Waiting) -> list[Outcome]:
@@ -289,11 +293,15 @@ def _overflow(engine: "Engine", key: bytes, customer: Customer, waiting: Waiting
     now = customer.now = max(customer.now, first.at)
     detail: dict[str, Json] = {"awaited": awaited, "event_id": event_id}
     effects = record_alone(customer, "held_overflow", None, detail, event_id, engine.in_force, now)
-    return [_told(customer, now, effects, first), *_release(engine, key, customer)]
+    appended = waiting.held[-1].appended
+    return [_told(customer, now, effects, first), *_release(engine, key, customer, appended)]
 
 
-def _release(engine: "Engine", key: bytes, customer: Customer) -> list[Outcome]:
-    """Take what has waited, in order, up to the next event whose answers are still out, or that has to ask."""
+def _release(engine: "Engine", key: bytes, customer: Customer, appended: Millis | None) -> list[Outcome]:
+    """Take what has waited, in order, up to the next event whose answers are still out, or that has to ask.
+
+    `appended` is that of the record that lets her go on: nothing of hers could go out before.
+    """
     waiting = engine.waiting.at(key)
     held, outcomes = deque(waiting.held), list[Outcome]()
     waiting.held = []
@@ -302,7 +310,7 @@ def _release(engine: "Engine", key: bytes, customer: Customer) -> list[Outcome]:
         if customer.bonds is not None and customer.bonds.merged_into is not None:
             outcomes += _pass_on(engine, key, customer, record, link)
         else:
-            customer, fired = _catch_up(engine, key, customer, record.at)
+            customer, fired = _catch_up(engine, key, customer, record.at, latest(appended, record.appended))
             outcomes += fired
             if customer.pending or (isinstance(link, Awaits) and _missing(engine, key, customer, link)):
                 break
@@ -414,7 +422,7 @@ def _take_answer(engine: "Engine", key: bytes, customer: Customer, link: Absorb,
     outcomes = _bound_answers(engine, key, customer, waiting, record)
     if key in engine.waiting.entries:
         engine.waiting.touch(key)
-    return outcomes + (_release(engine, key, customer) if engine.waiting.is_held(key) else [])
+    return outcomes + (_release(engine, key, customer, record.appended) if engine.waiting.is_held(key) else [])
 
 
 def _bound_answers(engine: "Engine", key: bytes, customer: Customer, waiting: Waiting, record: Held) -> list[Outcome]:

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from schemas.errors import TidingsError
 from schemas.instants import Millis
-from schemas.log import Mark, encode_mark
+from schemas.log import APPENDED, Mark, encode_mark, pack_number
 from schemas.topics import CUSTOMER_LOG
 from streams.connection import Connection, confluent_settings
 from streams.topics import partition_counts
@@ -45,14 +45,19 @@ class LogWriter:
         self._prefix = prefix
         self.partitions = partitions
 
-    def mark_all(self, mark: Mark, at: Millis) -> None:
-        """Put a mark into every partition of the customer log."""
+    def mark_all(self, mark: Mark, at: Millis, appended: Millis | None = None) -> None:
+        """Put a mark into every partition of the customer log; `appended` is the clock, but in a log with its own."""
         for partition in range(self.partitions):
-            self.mark(mark, at, partition)
+            self.mark(mark, at, appended, partition)
 
-    def mark(self, mark: Mark, at: Millis, partition: int) -> None:
+    def mark(self, mark: Mark, at: Millis, appended: Millis | None, partition: int) -> None:
         """Put a mark into one partition of the customer log."""
-        self._producer.produce(self._prefix + CUSTOMER_LOG, value=encode_mark(mark), partition=partition, timestamp=at)
+        headers: list[tuple[str, str | bytes | None]] = []
+        if appended is not None:
+            headers.append((APPENDED, pack_number(appended)))
+        self._producer.produce(
+            self._prefix + CUSTOMER_LOG, value=encode_mark(mark), partition=partition, timestamp=at, headers=headers
+        )
 
     def put(self, topic: str, value: bytes, at: Millis, *, key: bytes) -> None:
         """Write a record to another topic."""

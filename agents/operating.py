@@ -11,7 +11,9 @@ from streams.connection import Connection
 from streams.partitions import partition_of
 
 
-def publish_command(connection: Connection, prefix: str, command: Command, at: Millis) -> None:
+def publish_command(
+    connection: Connection, prefix: str, command: Command, at: Millis, *, appended: Millis | None = None
+) -> None:
     """Write a command to the log.
 
     Args:
@@ -19,12 +21,14 @@ def publish_command(connection: Connection, prefix: str, command: Command, at: M
         prefix: of the topics.
         command: repeated, it changes nothing more.
         at: its instant; what is due by then still happens.
+        appended: the clock; None in a log with its own.
 
     Raises:
         TidingsError: Kafka refused or can't be reached; nothing was written then.
     """
     with log_writer(connection, prefix) as writer:
         if command.customer_key is None:
-            writer.mark_all(command, at)
+            writer.mark_all(command, at, appended)
         else:
-            writer.mark(command, at, partition_of(command.customer_key.encode(), writer.partitions))
+            partition = partition_of(command.customer_key.encode(), writer.partitions)
+            writer.mark(command, at, appended, partition)

@@ -29,3 +29,8 @@ class Letter(Struct, frozen=True, kw_only=True):
     value: bytes
     at: Millis
     sequence: bytes | None
+
+
+def latest(*appended: Millis | None) -> Millis | None:
+    """Return the clock when the last of what was needed was in the log; None in a log with its own clock."""
+    return max((one for one in appended if one is not None), default=None)

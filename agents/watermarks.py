@@ -15,10 +15,14 @@ from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faust.types import TP
 
 from schemas.instants import Millis
+from schemas.topics import WATERMARKS
 from streams.appending import Appender, NewRecord
+from streams.connection import Connection
 from streams.hard_stop import stop_hard
+from streams.reading import read_to_end
 from streams.sources import Sources
-from streams.watermarks import ReadTo, Word, encode_partitions, encode_word
+from streams.topics import partition_counts
+from streams.watermarks import ReadTo, Watermarks, Word, encode_partitions, encode_word
 
 log = logging.getLogger("tidings.agents")
 
@@ -51,6 +55,21 @@ async def telling(
         await asyncio.wait([telling_task])
 
 
+def read_to(connection: Connection, prefix: str) -> Millis | None:
+    """Return up to when everything that was published is in the log by what ingests have said; None before a word.
+
+    Raises:
+        TidingsError: Kafka doesn't answer.
+    """
+    topic = prefix + WATERMARKS
+    if not partition_counts(connection, [topic]):
+        return None
+    watermarks = Watermarks()
+    for message in read_to_end(connection, [topic]):
+        watermarks.take(message.key() or b"", message.value() or b"", message.timestamp()[1])
+    return watermarks.least(frozenset())
+
+
 async def _tell(
     sources: Sources,
     appender: Appender,
@@ -59,19 +78,19 @@ async def _tell(
     clock: Callable[[], Millis],
     ended: asyncio.Event,
 ) -> None:
-    read_to, key = ReadTo(sources.starts), encode_partitions(sources.partitions)
+    state, key = ReadTo(sources.starts), encode_partitions(sources.partitions)
     loop = asyncio.get_running_loop()
     committed, committed_at = dict(positions), loop.time()
     while not ended.is_set():
         at = clock()
         try:
-            read_to.ask(at, await sources.ends())
+            state.ask(at, await sources.ends())
         except (KafkaError, ConsumerStoppedError, TimeoutError) as error:
             log.debug("the ends of the public topics can't be asked for: %r", error)
         given = dict(positions)
         await appender.flush()
-        read_to.flush(given)
-        least = read_to.least()
+        state.flush(given)
+        least = state.least()
         if least is not None:
             value = encode_word(Word(read_to=least, said_at=clock()))
             await appender.append(topic, 0, [NewRecord(key=key, value=value, timestamp=at)])

@@ -24,6 +24,7 @@ class Held(Struct, array_like=True, frozen=True):
     link: bytes = b""
     """As in its header; empty for an ordinary event."""
     sequence: bytes | None = None
+    appended: Millis | None = None
 
 
 class Waiting(Struct, omit_defaults=True):

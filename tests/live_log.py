@@ -11,7 +11,7 @@ from journeys.catalogue import Catalogue
 from schemas.events import Json
 from schemas.instants import Millis
 from schemas.linking import LINK, MergeOut, encode_link, log_records
-from schemas.log import APPENDED, CatalogueMark, Headers, Tick, encode_event, encode_mark, pack_number
+from schemas.log import APPENDED, CatalogueMark, Headers, Mark, Tick, encode_event, encode_mark, pack_number
 from streams.fold import Output
 from tests.journey import START, Document, compiled, event
 
@@ -50,6 +50,10 @@ class Log:
         for key, link in log_records(made):
             value = b"" if isinstance(link, MergeOut) else encode_event(made)
             self._put(at, at + late, key, value, () if link is None else ((LINK, encode_link(link)),))
+
+    def mark(self, mark: Mark, at: Millis, *, late: Millis = 0) -> None:
+        """Append a mark, so late."""
+        self._put(at, at + late, None, encode_mark(mark))
 
     def tick(self, at: Millis, *, late: Millis = 0) -> None:
         """Append a tick, so late."""
@@ -158,8 +162,10 @@ class Log:
         for _ in fold.fold([record]):
             pass
 
-    async def _load(self, _number: int) -> Catalogue:
-        return self.catalogue
+    async def _load(self, number: int) -> Catalogue:
+        if number == self.catalogue.number:
+            return self.catalogue
+        return msgspec.structs.replace(self.catalogue, number=number, predecessors={1: self.catalogue})
 
     def sent_at(self) -> list[Millis]:
         """Return when mails went out, in order."""

@@ -19,12 +19,13 @@ from schemas.definitions import Definitions
 from schemas.editing import Editing, Gone, Mode
 from schemas.errors import TidingsError
 from schemas.events import Json
-from schemas.instants import DAY_MS, Millis, format_instant, parse_instant
+from schemas.instants import DAY_MS, Millis, format_instant
 from schemas.topics import DEFINITIONS
 from streams.connection import Connection
 from streams.hard_stop import RefusedToStart
 from streams.topics import partition_counts
 from tidings.clock import wall_ms
+from tidings.commands.moments import AtOption, moment, read_at
 from tidings.commands.options import load_valid_folder
 from tidings.commands.processes import reached
 from tidings.differences import Difference, differences
@@ -34,10 +35,6 @@ from tidings.settings import process_environment, read_settings
 
 FolderArgument = Annotated[
     Path, typer.Argument(metavar="DIR", help="Folder with definitions: *.yaml, *.yml, *.json.", show_default=False)
-]
-AtOption = Annotated[
-    str | None,
-    typer.Option("--at", metavar="TIME", help="From when on, RFC 3339. Default: now. For logs in their own clock."),
 ]
 ModeOption = Annotated[
     Mode,
@@ -83,19 +80,23 @@ def apply(
     Workers take it up by themselves. What is invalid is refused as a whole; a folder that says what is in force
     already changes nothing. Killed on the way, it has changed nothing either: do it again.
     """
+    given_at = read_at(at)
     valid = load_valid_folder(folder)
     settings = read_settings(process_environment())
     console = Console(highlight=False, soft_wrap=True)
     connection, prefix = reached(settings), settings.topic_prefix
     if not partition_counts(connection, [prefix + DEFINITIONS]):
         make_topics(connection, prefix, settings.partitions, "wall")
-    latest = latest_version(connection, prefix)
+    when, latest = moment(given_at, connection, prefix), latest_version(connection, prefix)
     editing = read_editing(mode, step_map or [], gone, latest, valid.definitions)
     found = differences([] if latest is None else latest.stored.documents, valid.documents)
     if latest is not None and found and not yes:
-        after = next_catalogue(connection, prefix, valid.definitions, editing, read_at(at))
-        ask_before_mailing(console, mailed_within_a_day(read_standing(connection, prefix), after, read_at(at)))
-    applied = apply_catalogue(connection, prefix, valid.documents, read_at(at), editing=editing, behind=_number(latest))
+        after = next_catalogue(connection, prefix, valid.definitions, editing, when.at)
+        ask_before_mailing(console, mailed_within_a_day(read_standing(connection, prefix), after, when.at))
+    applied = apply_catalogue(
+        connection, prefix, valid.documents, when.at,
+        appended=when.appended, editing=editing, behind=_number(latest),
+    )  # fmt: skip
     if not applied.is_new:
         console.print(f"Nothing to do: version {applied.number} says the same.")
         _note_rules(console, latest)
@@ -223,19 +224,6 @@ def report_differences(console: Console, found: list[Difference]) -> None:
             console.print(Text(f"    {change}"))
         if len(difference.changes) > _MOST_CHANGES:
             console.print(Text(f"    and {len(difference.changes) - _MOST_CHANGES} more"))
-
-
-def read_at(text: str | None) -> Millis:
-    """Read the time of `--at`; the clock's where there is none.
-
-    Raises:
-        TidingsError: it isn't one.
-    """
-    try:
-        return wall_ms() if text is None else parse_instant(text)
-    except ValueError as error:
-        msg = f"--at: {error}"
-        raise TidingsError(msg) from None
 
 
 def read_editing(mode: Mode, pairs: list[str], gone: Gone, latest: StoredVersion | None, after: Definitions) -> Editing:

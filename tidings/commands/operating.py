@@ -14,7 +14,7 @@ from schemas.topics import DEFINITIONS
 from streams.connection import Connection
 from streams.topics import partition_counts
 from tidings.clock import fresh_bytes
-from tidings.commands.catalogue import AtOption, read_at
+from tidings.commands.moments import AtOption, moment, read_at
 from tidings.commands.processes import reached
 from tidings.settings import process_environment, read_settings
 
@@ -126,12 +126,13 @@ def _command(
 
 
 def _publish(command: Command, at: str | None, named: str) -> None:
-    instant = read_at(at)
+    given_at = read_at(at)
     settings = read_settings(process_environment())
     connection = reached(settings)
     if command.workflow_id is not None:
         require_workflow(connection, settings.topic_prefix, command.workflow_id)
-    publish_command(connection, settings.topic_prefix, command, instant)
+    when = moment(given_at, connection, settings.topic_prefix)
+    publish_command(connection, settings.topic_prefix, command, when.at, appended=when.appended)
     typer.echo(f"{_DONE[command.action]}: {named}. Workers obey as soon as they read it; see `tidings status`.")
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from agents.customers import TIMERS_AT_ONCE
 from journeys.overdue import OVERDUE_AFTER_MS
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
+from schemas.log import CatalogueMark, Command, Mark
 from tests.journey import is_, mail, silence, until_condition, wait, workflow
 from tests.live_log import Log
 
@@ -45,6 +46,37 @@ def test_her_own_record_brings_her_overdue_timers_as_of_its_append() -> None:
     log.publish("signup", 0)
     log.publish("page_viewed", HOUR_MS, late=LATE)
     assert log.sent_at() == [HOUR_MS + LATE]
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        CatalogueMark(number=2, rules_version=1, tzdata="x"),
+        Command(command_id="1", action="resume", workflow_id="w"),
+        Command(command_id="1", action="pause", customer_key="c:eve", execution_id="x"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("late", "sent"), [(OVERDUE_AFTER_MS, HOUR_MS), (OVERDUE_AFTER_MS + 1, HOUR_MS + OVERDUE_AFTER_MS + 1)]
+)
+def test_what_falls_due_by_a_late_mark_is_decided_as_of_its_append(mark: Mark, late: Millis, sent: Millis) -> None:
+    """An operator acts while the ingest is behind: his mark's time is as late as the ingest, and so is what it fires."""
+    log = Log(CART)
+    log.publish("signup", 0)
+    log.mark(mark, HOUR_MS, late=late)
+    assert log.sent_at() == [sent]
+
+
+@pytest.mark.parametrize(
+    ("late", "sent"), [(OVERDUE_AFTER_MS, HOUR_MS), (OVERDUE_AFTER_MS + 1, HOUR_MS + OVERDUE_AFTER_MS + 1)]
+)
+def test_what_a_late_command_lets_go_on_goes_out_as_of_its_append(late: Millis, sent: Millis) -> None:
+    log = Log(CART)
+    log.publish("signup", 0)
+    log.mark(Command(command_id="1", action="pause", workflow_id="w"), 1)
+    log.tick(HOUR_MS)
+    log.mark(Command(command_id="2", action="resume", workflow_id="w"), HOUR_MS, late=late)
+    assert log.sent_at() == [sent]
 
 
 def test_after_an_outage_the_purchase_that_came_in_time_ends_the_wait() -> None:

@@ -60,16 +60,48 @@ def test_what_asks_late_starts_as_of_the_append_however_late_its_answer_comes(
     assert log.sent_at() == [sent]
 
 
-@pytest.mark.parametrize("behind", [0, 1, 2, 3])
-def test_while_she_waits_for_a_place_no_tick_fires_her_timers_and_none_is_lost(behind: int) -> None:
-    """Her cart is due at 2:30 and her silence at 2:00; the ticks go on while the question is on its way."""
+@pytest.mark.parametrize(
+    ("late", "sent"),
+    [(OVERDUE_AFTER_MS, HOUR_MS + MINUTE_MS), (OVERDUE_AFTER_MS + 1, HOUR_MS + MINUTE_MS + OVERDUE_AFTER_MS + 1)],
+)
+def test_what_fell_due_while_she_waited_is_decided_as_of_when_time_came_to_it(late: Millis, sent: Millis) -> None:
+    """She waits from 1:00 on for a visitor's answer; her cart is due at 1:01, by a tick that comes too late."""
+    log = Log(workflow(wait("p", "mail", duration_minutes=61), mail()))
+    log.publish("signup", 0)
+    log.publish("page_viewed", 1, customer=None, visitor="v")
+    log.publish("identify", HOUR_MS, visitor="v")
+    log.tick(HOUR_MS + MINUTE_MS, late=late)
+    log.answer(3)
+    assert log.sent_at() == [sent]
+
+
+@pytest.mark.parametrize(("late", "first"), [(0, HOUR_MS), (OVERDUE_AFTER_MS + 1, HOUR_MS + OVERDUE_AFTER_MS + 1)])
+@pytest.mark.parametrize("behind", [0, 2])
+def test_her_own_record_that_waited_brings_overdue_timers_as_of_its_append(
+    behind: int, late: Millis, first: Millis
+) -> None:
+    log = Log(CART)
+    log.publish("signup", 0)
+    log.publish("page_viewed", 1, customer=None, visitor="v")
+    log.publish("identify", 2, visitor="v")
+    log.publish("page_viewed", HOUR_MS, late=late)
+    log.tick(HOUR_MS, late=late)
+    log.answer(behind)
+    assert log.sent_at() == [first]
+
+
+@pytest.mark.parametrize(
+    ("behind", "second"), [(0, 5 * HOUR_MS // 2), (1, 3 * HOUR_MS), (2, 3 * HOUR_MS), (3, 3 * HOUR_MS)]
+)
+def test_while_she_waits_for_a_place_no_tick_fires_her_timers_and_none_is_lost(behind: int, second: Millis) -> None:
+    """Her cart is due at 2:30 and her silence at 2:00; where the answer comes behind three, no mail went out before."""
     log = Log(workflow(wait("p", "mail", duration_hours=2.5), mail(), id="cart"), quiet(1))
     log.publish("signup", 0)
     log.tick(2 * HOUR_MS)
     log.tick(5 * HOUR_MS // 2)
     log.tick(3 * HOUR_MS)
     log.answer(behind)
-    assert log.sent_at() == [2 * HOUR_MS, 5 * HOUR_MS // 2]
+    assert log.sent_at() == [2 * HOUR_MS, second]
 
 
 @pytest.mark.parametrize("behind", [0, 1, 2])
