@@ -55,7 +55,10 @@ from tables.customers import CustomersTable
 from tables.waiting import WAITING_PREFIX
 
 POSITION_KEY: Final = b"p"
-TIMERS_AT_ONCE: Final = 2_000
+TIMERS_AT_ONCE: Final = 250
+"""After so many somebody else may do something; a transaction takes in as many parts as its bytes allow."""
+TIMERS_A_TICK: Final = 1_000
+"""So many who are due make a tick of their own: events that come meanwhile have their turn between two."""
 NO_CATALOGUE: Final = compile_catalogue(Definitions(workflows={}, templates={}, segments={}), number=0)
 """In force until the first mark: who comes is known, and nothing starts."""
 
@@ -172,7 +175,7 @@ class CustomerFold:
         due_at = self.next_time()
         if due_at is None or due_at > until:
             return None
-        self._ticked = until
+        self._ticked = until = self._engine.table.due.first_due(TIMERS_A_TICK, until)
         appended = ((APPENDED, pack_number(now)),)
         return Output(topic=self._log_topic, key=None, value=encode_mark(Tick()), timestamp=until, headers=appended)
 

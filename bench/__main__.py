@@ -1,4 +1,7 @@
-"""`make bench`, or `python -m bench [--laps N] [--save]`; ends with 1 when the output isn't the reference's."""
+"""`make bench`, or `python -m bench [--laps N] [--save]`; ends with 1 when the output isn't the reference's.
+
+`python -m bench timers [--customers N]` measures timers by the wall clock.
+"""
 
 import argparse
 import sys
@@ -6,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.report import machine, report, save
+from bench.timers import CUSTOMERS, TimersFailed, run_timers, told
 from bench.trigger_job import WorkerFailed, WrongOutput, run_job
 from schemas.errors import TidingsError
 from tidings.services.borrowed import borrow_kafka
@@ -17,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 def main() -> int:
     """Measure, and print what was measured."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Tidings against reading and decoding alone.")
+    parser.add_argument("what", nargs="?", choices=["job", "timers"], default="job", help="what is measured")
+    parser.add_argument("--customers", type=int, default=CUSTOMERS, help="timers due in one second (default 100,000)")
     parser.add_argument("--laps", type=int, default=3, help="how often each is measured, in turns (default 3)")
     parser.add_argument("--save", action="store_true", help="write the figures into bench/results too")
     options = parser.parse_args()
@@ -24,17 +30,25 @@ def main() -> int:
     try:
         with borrow_kafka(read_settings(process_environment())) as kafka:
             cache = ROOT / ".cache" / "bench"
-            measured = run_job(kafka.connection, cache, options.laps, lambda text: print(f"bench: {text}", flush=True))
+            if options.what == "timers":
+                print("\n" + told(run_timers(kafka.connection, cache / "timers", options.customers, say)))
+                return 0
+            measured = run_job(kafka.connection, cache, options.laps, say)
     except WrongOutput as error:
         print(f"bench: wrong output: {error}", file=sys.stderr)
         return 1
-    except (WorkerFailed, TidingsError) as error:
+    except (WorkerFailed, TimersFailed, TidingsError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     print("\n" + report(measured, where))
     if options.save:
         save(measured, where, ROOT / "bench" / "results", datetime.now(UTC))
     return 0
+
+
+def say(text: str) -> None:
+    """Say what is going on."""
+    print(f"bench: {text}", flush=True)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ log = logging.getLogger("tidings.streams")
 SLICE_RECORDS = 1_000
 MOST_RECORDS_A_TRANSACTION = 10_000
 MOST_BYTES_A_TRANSACTION = 4 * 1024 * 1024
+MOST_OUTPUTS_A_TRANSACTION = 10_000
 OFFSET_EVERY_S = 1.0
 IDLE_S = 0.2
 DISTANCE_S_PER_PARTITION = 0.01
@@ -63,7 +64,8 @@ class _Pending:
     @property
     def is_full(self) -> bool:
         enough = self._output_bytes + self._changed_bytes >= MOST_BYTES_A_TRANSACTION
-        return enough or self.source_records >= MOST_RECORDS_A_TRANSACTION
+        many = self.source_records >= MOST_RECORDS_A_TRANSACTION or len(self.outputs) >= MOST_OUTPUTS_A_TRANSACTION
+        return enough or many
 
 
 class Owner:

@@ -81,3 +81,16 @@ class DueIndex:
                 self._indexed[key] = deadline
                 heappush(heap, (deadline, key))
         return None
+
+    def first_due(self, count: int, until: Millis) -> Millis:
+        """Return the deadline of the last of so many who are due first, by `until`; that itself where fewer are."""
+        taken: dict[bytes, Millis] = {}
+        last = until
+        while len(taken) < count and (entry := self.next_due(until)) is not None:
+            heappop(self._heap)
+            last, key = entry
+            # One that was put off and brought back may stand there twice.
+            taken[key] = last
+        for key, at in taken.items():
+            heappush(self._heap, (at, key))
+        return last if len(taken) == count else until

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.customers import CustomerFold
+from agents.customers import TIMERS_A_TICK, CustomerFold
 from journeys.catalogue import Catalogue
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
 from schemas.log import APPENDED, Tick, decode_mark, header, unpack_number
@@ -50,6 +50,28 @@ def test_a_tick_says_the_instant_to_which_the_sources_were_read_and_the_clock() 
     assert tick is not None
     assert (tick.topic, tick.key, tick.partition, tick.timestamp) == ("t.customer-log", None, None, START + HOUR_MS)
     assert unpack_number(header(tick.headers, APPENDED) or b"") == START + DAY_MS
+
+
+@pytest.mark.parametrize(("later", "first"), [(1, HOUR_MS), (0, HOUR_MS)])
+@pytest.mark.parametrize("more", [0, 1])
+def test_many_who_are_due_make_several_ticks_so_that_events_come_between(
+    later: Millis, first: Millis, more: int
+) -> None:
+    """The tick comes to the instant of the last of so many; who shares it isn't parted from her."""
+    log = Log(CART)
+    for number in range(TIMERS_A_TICK):
+        log.publish("signup", 0, customer=f"c{number}")
+    log.publish("signup", later, customer="eve")
+    fold = log.fold_all()
+    tick = fold.time_record(START + HOUR_MS + later - 1 + more, START + DAY_MS)
+    if later == 0 and not more:
+        assert tick is None
+        return
+    assert tick is not None
+    assert tick.timestamp == START + first
+    log.tick(first)
+    again = log.fold_all().time_record(START + 2 * HOUR_MS, START + DAY_MS)
+    assert (None if again is None else again.timestamp) == (START + 2 * HOUR_MS if later else None)
 
 
 def test_who_bought_in_time_needs_no_tick() -> None:

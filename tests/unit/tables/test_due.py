@@ -10,6 +10,7 @@ KEYS = (b"a", b"b", b"c")
 deadlines = st.none() | st.integers(0, 8)
 changes = st.tuples(st.just("set"), st.sampled_from(KEYS), deadlines)
 fills = st.tuples(st.just("fill"), st.dictionaries(st.sampled_from(KEYS), st.integers(0, 8)), st.none())
+bounds = st.tuples(st.just("first"), st.integers(-1, 9), st.integers(1, 4))
 questions = st.tuples(st.just("ask"), st.integers(-1, 9), st.none())
 
 
@@ -18,13 +19,16 @@ def soonest(model: dict[bytes, Millis], until: Millis) -> tuple[Millis, bytes] |
     return due[0] if due else None
 
 
-@given(st.lists(changes | fills | questions, max_size=40))
+@given(st.lists(changes | fills | questions | bounds, max_size=40))
 def test_it_answers_like_a_search_through_all_deadlines(script: list[tuple[str, object, object]]) -> None:
     index, model = DueIndex(), dict[bytes, Millis]()
     for what, first, second in script:
         if what == "ask" and isinstance(first, int):
             assert index.next_due(first) == soonest(model, first)
             assert index.count_due(first) == sum(at <= first for at in model.values())
+        elif what == "first" and isinstance(first, int) and isinstance(second, int):
+            due = sorted(at for at in model.values() if at <= first)
+            assert index.first_due(second, first) == (due[second - 1] if len(due) >= second else first)
         elif what == "fill" and isinstance(first, dict):
             index.fill(first)
             model = dict(first)
