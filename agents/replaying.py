@@ -23,6 +23,7 @@ from agents.catalogues import Catalogues
 from agents.comparing import ALWAYS, Difference, Span, TopicComparison, Written, record_id
 from agents.customers import CustomerFold
 from agents.snapshots import Snapshot, load_snapshot, save_snapshot
+from agents.world import LogRecord
 from journeys.catalogue import Catalogue
 from schemas.customer import Customer, Head, decode_customer, encode_customer
 from schemas.errors import TidingsError
@@ -45,16 +46,6 @@ SNAPSHOT_EVERY: Final = 200_000
 MOST_DIFFERENCES: Final = 1_000
 """Of a partition; behind them it is given up."""
 _NO_HEAD: Final = Head(catalogue=0, deadline=None, last_offset=0)
-
-
-class LogRecord(Struct, frozen=True):
-    """A record of the log, as the fold takes it."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
 
 
 class Reach(Struct, frozen=True, kw_only=True):
@@ -289,7 +280,7 @@ def slices(plan: ReplayPlan, partition: int, start: int, end: int) -> Iterator[l
     edge, waiting = None if plan.offsets is None else plan.offsets[0], list[LogRecord]()
     for messages in read_partition(plan.connection, plan.prefix + CUSTOMER_LOG, partition, start, end):
         for message in messages:
-            record = log_record(message)
+            record = log_record(message, partition)
             if plan.customers and record.key is not None and record.key not in plan.customers:
                 continue
             if len(waiting) >= SLICE or (edge is not None and record.offset >= edge):
@@ -302,10 +293,10 @@ def slices(plan: ReplayPlan, partition: int, start: int, end: int) -> Iterator[l
         yield waiting
 
 
-def log_record(message: Message) -> LogRecord:
+def log_record(message: Message, partition: int) -> LogRecord:
     """Make a record of a message."""
     offset, timestamp = message.offset() or 0, message.timestamp()[1]
-    return LogRecord(offset, timestamp, message.key(), message.value(), _headers(message))
+    return LogRecord(offset, timestamp, message.key(), message.value(), _headers(message), partition)
 
 
 def written(plan: ReplayPlan, name: str, partition: int, start: int, end: int) -> Iterator[Written]:

@@ -1,6 +1,7 @@
 """`tidings replay` makes every decision and send again, and names whatever else stands in Kafka."""
 
 import re
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from streams.topics import end_offsets, first_offsets
 from tests.kafka import worlds
 from tests.kafka.broker import KafkaUnderTest
 from tests.kafka.replays import replayed
-from tests.kafka.runs import Record, Run, committed_messages, records
+from tests.kafka.runs import Record, Run, committed_messages, environment, records, tidings
 from tidings.clock import fresh_bytes
 from tidings.processes import topic_ids
 from tidings.replaying import replay_all
@@ -33,10 +34,18 @@ class Kept(msgspec.Struct, frozen=True):
     prefix: str
     folder: Path
     records: list[Record]
+    mails: dict[int, int]
+    """The ends of the topic of mails when the run was over."""
 
     def replay(self, *options: str) -> tuple[int, str, str]:
         """Replay its log; return the exit code, what was said, and what went wrong."""
         done = replayed(self.bootstrap, self.prefix, self.folder, *options)
+        return done.returncode, done.stdout, done.stderr
+
+    def what_if(self, *options: str) -> tuple[int, str, str]:
+        """Replay its log under other definitions."""
+        env = environment(self.folder, self.bootstrap, TIDINGS_TOPIC_PREFIX=self.prefix)
+        done = tidings("replay", *options, env=env)
         return done.returncode, done.stdout, done.stderr
 
     def decisions(self, **asked: object) -> list[int]:
@@ -68,7 +77,8 @@ def kept(kafka: KafkaUnderTest, tmp_path_factory: pytest.TempPathFactory) -> Kep
         assert run.wait() == 0, run.said()
     finally:
         run.end()
-    return Kept(run, kafka.bootstrap_servers, prefix, folder, run.records())
+    mails = end_offsets(run.connection, f"{prefix}email-sends")
+    return Kept(run, kafka.bootstrap_servers, prefix, folder, run.records(), mails)
 
 
 def test_every_decision_and_send_comes_out_again(kept: Kept) -> None:
@@ -96,6 +106,41 @@ def test_parts_of_the_log_are_asked_about(kept: Kept) -> None:
     own = Counter(str(record["customer_id"]) for record in kept.records if record["record"] == "decision")
     someone, most = own.most_common(1)[0]
     assert sum(kept.decisions(customers=customer_keys([someone]))) == most
+
+
+def test_other_definitions_are_tried_on_the_same_log(kept: Kept, tmp_path: Path) -> None:
+    """The same definitions change nothing; without one of the workflows its messages are gone, and no other."""
+    same = str(kept.folder / "world" / "definitions")
+    code, said, wrong = kept.what_if("--definitions", same, "--compare")
+    assert (code, "Nothing differs." in said) == (0, True), said + wrong
+    edited = tmp_path / "edited"
+    shutil.copytree(same, edited)
+    lost = _without_a_workflow(edited, kept.records)
+    output, page = tmp_path / "changes.ndjson", tmp_path / "page.html"
+    code, said, wrong = kept.what_if(
+        "--definitions", str(edited), "--compare", "--output", str(output), "--html", str(page)
+    )
+    assert code == 0, said + wrong
+    changes = records(output.read_text())
+    gone = {str(change["send_id"]) for change in changes if change["workflow_id"] == lost}
+    assert gone == {
+        str(record["send_id"])
+        for record in kept.records
+        if record["record"] == "send" and record["workflow_id"] == lost
+    }
+    assert lost in page.read_text()
+    assert end_offsets(kept.run.connection, f"{kept.prefix}email-sends") == kept.mails, "nothing was sent"
+
+
+def _without_a_workflow(folder: Path, known: list[Record]) -> str:
+    """Delete the workflow that has sent most, and return its id."""
+    sent = Counter(str(record["workflow_id"]) for record in known if record["record"] == "send")
+    for name, _ in sent.most_common():
+        for file in sorted(folder.glob("*.json")):
+            if msgspec.json.decode(file.read_bytes()).get("id") == name:
+                file.unlink()
+                return name
+    raise AssertionError("no workflow has sent anything")
 
 
 def test_a_replay_goes_on_from_its_snapshots_also_when_the_log_before_is_gone(kept: Kept, tmp_path: Path) -> None:
@@ -155,6 +200,8 @@ def test_what_is_not_the_rules_work_is_named(kept: Kept, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        (["--compare"], "go with --definitions"),
+        (["--definitions", "/nowhere", "--partition=1"], "is about everybody"),
         (["--partition=7"], "the customer log has 3, numbered from 0"),
         (["--offsets", "5:2", "--partition=1"], "the smaller first"),
         (["--offsets", "2:5"], "name it with --partition"),
@@ -164,7 +211,7 @@ def test_what_is_not_the_rules_work_is_named(kept: Kept, tmp_path: Path) -> None
 )
 def test_nonsense_is_refused_in_words(kept: Kept, options: list[str], said: str) -> None:
     """Every refusal says what would be right, and nothing was folded."""
-    code, told, wrong = kept.replay(*options)
+    code, told, wrong = kept.what_if(*options)
     assert code == 1
     assert said in wrong
     assert "Folded" not in told

@@ -7,7 +7,6 @@ import msgspec
 import typer
 from msgspec import Struct
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from agents.catalogues import read_versions
 from agents.comparing import Difference, Span
@@ -23,6 +22,7 @@ from agents.replaying import (
 )
 from agents.standing import read_positions, read_standing
 from journeys.catalogue import RULES_VERSION
+from schemas.editing import Mode
 from schemas.errors import TidingsError
 from schemas.events import Json
 from schemas.instants import Millis, format_instant, parse_instant
@@ -31,6 +31,8 @@ from streams.connection import Connection
 from streams.topics import partition_counts
 from tidings.clock import monotonic_s
 from tidings.commands.processes import reached
+from tidings.commands.showing import folding_shown
+from tidings.commands.what_if import what_if
 from tidings.processes import topic_ids
 from tidings.replaying import first_cause, first_difference, replay_all, spelled_out
 from tidings.settings import process_environment, read_settings
@@ -68,11 +70,24 @@ def replay(
     output: Annotated[
         Path | None, typer.Option("--output", metavar="FILE", help="Where every difference goes, NDJSON.")
     ] = None,
+    definitions: Annotated[
+        Path | None,
+        typer.Option("--definitions", metavar="DIR", help="What if these had been in force: fold under them instead."),
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="With --definitions: what differs, by workflow, step and reason.")
+    ] = False,
+    mode: Annotated[
+        Mode, typer.Option("--mode", help="With --definitions and --since: what becomes of executions under way.")
+    ] = "pin",
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="With --definitions: a page for a browser.")
+    ] = None,
     horizon: Annotated[bool, typer.Option("--horizon", help="Only say how far back a replay can go.")] = False,
 ) -> None:
     """Fold the customer log again and compare every decision and send with what was recorded; nothing is sent.
 
-    Ends with 1 if anything differs.
+    Ends with 1 if anything differs. With --definitions, says what would have been sent under other definitions.
     """
     settings = read_settings(process_environment())
     console = Console(highlight=False, soft_wrap=True)
@@ -86,6 +101,20 @@ def replay(
     if horizon:
         _tell_horizon(console, log, reaches)
         return
+    if definitions is not None:
+        if customers or partitions or offsets or snapshots or processes:
+            raise TidingsError(
+                "--definitions is about everybody: of the other options it takes --since, --until, --mode,"
+                " --compare, --output and --html"
+            )
+        within = _span(since, until)
+        what_if(
+            connection, prefix, reaches, definitions, mode=mode, compare=compare, output=output, html=html,
+            since=None if since is None else within.since, until=None if until is None else within.until,
+        )  # fmt: skip
+        return
+    if compare or html is not None or mode != "pin":
+        raise TidingsError("--compare, --mode and --html go with --definitions DIR, the definitions to compare with")
     keys = customer_keys(customers or ())
     plan = ReplayPlan(
         connection=connection, prefix=prefix, partitions=count, topic_id=topic_ids(connection, [log])[log],
@@ -97,11 +126,8 @@ def replay(
     for note in _other_rules(connection, prefix):
         console.print(note)
     began = monotonic_s()
-    with _shown() as progress:
-        task = progress.add_task("folded", total=None)
-        results = replay_all(
-            plan, reaches, lambda done, total: progress.update(task, completed=done, total=total), processes
-        )
+    with folding_shown() as progress:
+        results = replay_all(plan, reaches, progress, processes)
     _tell(console, plan, reaches, results, monotonic_s() - began)
     if output is not None:
         _write(output, results)
@@ -156,13 +182,6 @@ def _other_rules(connection: Connection, prefix: str) -> list[str]:
         for stored in versions
         if stored.rules_version != RULES_VERSION
     ]
-
-
-def _shown() -> Progress:
-    return Progress(
-        TextColumn("{task.description:<10}"), BarColumn(), TaskProgressColumn(),
-        TextColumn("{task.completed:,.0f}"), TimeElapsedColumn(), console=Console(stderr=True, highlight=False),
-    )  # fmt: skip
 
 
 def _tell_horizon(console: Console, log: str, reaches: dict[int, Reach]) -> None:
