@@ -21,6 +21,7 @@ from tidings.commands.publish import publish
 from tidings.commands.replay import replay
 from tidings.commands.run import run_command
 from tidings.commands.schema import schema
+from tidings.commands.send_test import send_test
 from tidings.commands.simulate import simulate_command
 from tidings.commands.status import status
 from tidings.commands.up import up
@@ -39,6 +40,7 @@ app.command("validate")(validate)
 app.command("check")(check)
 app.command("schema")(schema)
 app.command("preview")(preview_command)
+app.command("send-test")(send_test)
 app.command("simulate")(simulate_command)
 app.command("run")(run_command)
 app.command("up")(up)

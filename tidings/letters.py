@@ -13,6 +13,7 @@ from schemas.dead_letters import Letter, Settled
 from schemas.errors import TidingsError
 from schemas.events import STREAM_OF_TOPIC, InvalidEvent
 from schemas.instants import DAY_MS, EARLIEST, HOUR_MS, LATEST, MINUTE_MS, Millis, format_instant, parse_instant
+from tidings.printing import printable
 
 _AGO: Final = re.compile(r"(\d{1,6})([mhd])", re.ASCII)
 _UNITS: Final = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
@@ -110,11 +111,6 @@ def state_in_words(letter: Letter, settled: Mapping[str, Settled]) -> str:
     """Say what was done with a letter."""
     found = deed_of(letter, settled)
     return "open" if found is None else f"{found.deed} {instant_in_words(found.at)}"
-
-
-def printable(text: str) -> str:
-    """Replace what a terminal would act upon."""
-    return "".join(character if character.isprintable() else "�" for character in text)
 
 
 def value_in_lines(value: bytes | None, most: int | None = MOST_SHOWN) -> list[str]:

@@ -17,6 +17,9 @@ import msgspec
 from schemas.errors import TidingsError
 from streams.connection import Connection, SecurityProtocol
 from tidings.logs import LogFormat
+from tidings.relay import Encryption, Relay, RelayUrl, default_encryption, is_loopback, read_relay_url, relay_port
+
+Delivery = Literal["off", "redirect", "live"]
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 MECHANISMS: Final = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -64,6 +67,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     metrics_port: int | None = 0
     """0: a free one; None: nowhere."""
     java_home: Path | None = None
+    smtp_url: RelayUrl | None = None
+    """The relay that takes mails; there is no default."""
+    smtp_username: str | None = None
+    smtp_password: str | None = None
+    smtp_tls: Encryption | None = None
+    smtp_ca: str | None = None
+    delivery: Delivery = "off"
+    """Whether what customers are sent leaves: not at all, all of it to one address, or to them."""
+    redirect_to: str | None = None
 
     def __repr__(self) -> str:
         """Say where it leads, and nothing that could hold a password."""
@@ -92,6 +104,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             ssl_ca=self.ssl_ca,
             ssl_cert=self.ssl_cert,
             ssl_key=self.ssl_key,
+        )
+
+    def relay(self) -> Relay:
+        """Return the relay that takes mails.
+
+        Raises:
+            SettingsError: there is none, or a password would go to it in the open.
+        """
+        url = self.smtp_url
+        if url is None:
+            raise SettingsError(["no relay for mails: set TIDINGS_SMTP_URL, as in smtp://mail.example.com:587"])
+        encryption = self.smtp_tls or default_encryption(url)
+        username, password = self.smtp_username or url.username, self.smtp_password or url.password
+        if password is not None and encryption == "none" and not is_loopback(url.host):
+            raise SettingsError(["TIDINGS_SMTP_TLS: the password would go over the network in the open"])
+        if (username is None) != (password is None):
+            raise SettingsError(["TIDINGS_SMTP_USERNAME and TIDINGS_SMTP_PASSWORD: needed both, or neither"])
+        return Relay(
+            host=url.host,
+            port=relay_port(url, encryption),
+            encryption=encryption,
+            username=username,
+            password=password,
+            authority=self.smtp_ca,
         )
 
 
@@ -131,7 +167,7 @@ def _unknown_names(environment: Mapping[str, str]) -> list[str]:
         # TIDINGS_TEST_… belongs to the test suite.
         if not name.startswith("TIDINGS_") or name.startswith("TIDINGS_TEST_") or name in _NAMES:
             continue
-        near = difflib.get_close_matches(name, _NAMES, n=3)
+        near = difflib.get_close_matches(name, _NAMES, n=3, cutoff=0.7)
         known = near or [known for known in _NAMES if known.startswith("TIDINGS_")]
         problems.append(f"{name}: unknown; {'did you mean' if near else 'there are'} {', '.join(known)}?")
     return problems
@@ -154,6 +190,11 @@ def _contradictions(fields: Mapping[str, object]) -> list[str]:
         problems.append("TIDINGS_KAFKA_SSL_CERT and TIDINGS_KAFKA_SSL_KEY: needed both, or neither")
     if not protocol.endswith("SSL") and {"ssl_ca", "ssl_cert", "ssl_key"} & fields.keys():
         problems.append(f"TIDINGS_KAFKA_SSL_…: not used with {protocol}; say SSL or SASL_SSL")
+    smtp = sorted(name for name in fields if name.startswith("smtp_") and name != "smtp_url")
+    if smtp and "smtp_url" not in fields:
+        problems.append(f"TIDINGS_{smtp[0].upper()}: for which relay? Set TIDINGS_SMTP_URL too")
+    if fields.get("delivery") == "redirect" and "redirect_to" not in fields:
+        problems.append("TIDINGS_REDIRECT_TO: needed with TIDINGS_DELIVERY=redirect: who gets all mails?")
     return problems
 
 
@@ -208,6 +249,14 @@ def _prefix(text: str) -> str:
     return text
 
 
+def _address(text: str) -> str:
+    name, _, domain = text.rpartition("@")
+    if not (name and domain and text.isprintable() and " " not in text):
+        message = f"{text!r} is no address of mail"
+        raise ValueError(message)
+    return text
+
+
 def _readable_file(text: str) -> str:
     if not Path(text).is_file():
         message = f"there is no file {text}"
@@ -249,5 +298,13 @@ _NAMES: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "TIDINGS_METRICS_HOST": ("metrics_host", str),
     "TIDINGS_METRICS_PORT": ("metrics_port", read_port),
     "JAVA_HOME": ("java_home", Path),
+    "TIDINGS_SMTP_URL": ("smtp_url", read_relay_url),
+    "TIDINGS_SMTP_USERNAME": ("smtp_username", str),
+    "TIDINGS_SMTP_PASSWORD": ("smtp_password", str),
+    "TIDINGS_SMTP_PASSWORD_FILE": ("smtp_password", _password_in_file),
+    "TIDINGS_SMTP_TLS": ("smtp_tls", _one_of(*get_args(Encryption))),
+    "TIDINGS_SMTP_CA": ("smtp_ca", _readable_file),
+    "TIDINGS_DELIVERY": ("delivery", _one_of(*get_args(Delivery))),
+    "TIDINGS_REDIRECT_TO": ("redirect_to", _address),
 }
 """Every variable that Tidings reads: the field that it fills, and how its text is parsed."""

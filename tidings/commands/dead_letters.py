@@ -24,11 +24,11 @@ from tidings.letters import (
     grouped,
     instant_in_words,
     is_still_wrong,
-    printable,
     read_since,
     state_in_words,
     value_in_lines,
 )
+from tidings.printing import printable
 from tidings.settings import process_environment, read_settings
 
 IdArgument = Annotated[

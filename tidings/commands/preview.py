@@ -9,43 +9,65 @@ from rich.console import Console
 from rich.text import Text
 
 from journeys.catalogue import compile_catalogue
+from schemas.definitions import Template
 from schemas.errors import TidingsError
 from schemas.events import Json
 from tidings.commands.options import load_valid_folder
 from tidings.previewing import Preview, changed, person_in_file, preview, sample_person, template_named
+from tidings.printing import printable
+
+FolderOption = Annotated[
+    Path, typer.Option("--definitions", metavar="DIR", help="Folder of workflows, templates and settings.")
+]
+FileOption = Annotated[
+    Path | None, typer.Option("--events", metavar="FILE", help="Events that make the customer what she is.")
+]
+CustomerOption = Annotated[
+    str | None, typer.Option("--customer", metavar="ID", help="A customer of that file. Default: one made up.")
+]
+AttributesOption = Annotated[
+    str, typer.Option("--attributes", metavar="JSON", help="Attributes of hers, laid over what is known.")
+]
+PropertiesOption = Annotated[
+    str, typer.Option("--properties", metavar="JSON", help="Properties of the event that starts the workflow.")
+]
 
 
 def preview_command(
     template: Annotated[str, typer.Argument(metavar="TEMPLATE", help="The id of a template.")],
-    definitions: Annotated[
-        Path, typer.Option("--definitions", metavar="DIR", help="Folder of workflows, templates and settings.")
-    ] = Path(),
-    events: Annotated[
-        Path | None, typer.Option("--events", metavar="FILE", help="Events that make the customer what she is.")
-    ] = None,
-    customer: Annotated[
-        str | None, typer.Option("--customer", metavar="ID", help="A customer of that file. Default: one made up.")
-    ] = None,
-    attributes: Annotated[
-        str, typer.Option("--attributes", metavar="JSON", help="Attributes of hers, laid over what is known.")
-    ] = "{}",
-    properties: Annotated[
-        str, typer.Option("--properties", metavar="JSON", help="Properties of the event that starts the workflow.")
-    ] = "{}",
+    definitions: FolderOption = Path(),
+    events: FileOption = None,
+    customer: CustomerOption = None,
+    attributes: AttributesOption = "{}",
+    properties: PropertiesOption = "{}",
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Where the HTML goes, to look at in a browser.")
     ] = None,
 ) -> None:
     """Show a template as a customer would get it: subject, text, and with --html the HTML. Nothing is sent."""
+    found, shown = previewed(template, definitions, events, customer, attributes, properties)
+    if html is not None and found.channel != "email":
+        msg = f"--html: {found.id} is for {found.channel}, which has text alone"
+        raise TidingsError(msg)
+    _print(shown)
+    if html is not None:
+        _write(html, shown.content.html or "")
+
+
+def previewed(
+    template: str, folder: Path, events: Path | None, customer: str | None, attributes: str, properties: str
+) -> tuple[Template, Preview]:
+    """Render a template for the customer that the options name; what they hold wrong is told.
+
+    Raises:
+        TidingsError: an option can't be, or the template can't be rendered for her.
+    """
     if (customer is None) is not (events is None):
         msg = "--customer ID and --events FILE belong together: the file's events make the customer"
         raise TidingsError(msg)
     given = _read_object("--attributes", attributes), _read_object("--properties", properties)
-    valid = load_valid_folder(definitions).definitions
+    valid = load_valid_folder(folder).definitions
     found = template_named(template, valid)
-    if html is not None and found.channel != "email":
-        msg = f"--html: {found.id} is for {found.channel}, which has text alone"
-        raise TidingsError(msg)
     catalogue = compile_catalogue(valid, number=1)
     if customer is None or events is None:
         person = sample_person(found, valid)
@@ -56,9 +78,7 @@ def preview_command(
         failure = shown.content.failure
         msg = f"{found.id} can't be rendered for {person.customer.customer_id}: {failure.message} ({failure.reason})"
         raise TidingsError(msg)
-    _print(shown)
-    if html is not None:
-        _write(html, shown.content.html or "")
+    return found, shown
 
 
 def _read_object(option: str, text: str) -> dict[str, Json]:
@@ -70,7 +90,7 @@ def _read_object(option: str, text: str) -> dict[str, Json]:
 
 
 def _print(shown: Preview) -> None:
-    console, notes = (Console(stderr=stderr, highlight=False, soft_wrap=True) for stderr in (False, True))
+    console = Console(highlight=False, soft_wrap=True)
     content = shown.content
     is_valid = shown.email_status in (None, "valid")
     headers = {
@@ -81,9 +101,15 @@ def _print(shown: Preview) -> None:
     }
     for name, value in headers.items():
         if value is not None:
-            console.print(Text(f"{name}: ", style="bold"), Text(_printable(value)), sep="")
+            console.print(Text(f"{name}: ", style="bold"), Text(printable(value)), sep="")
     console.print()
-    console.print(Text("\n".join(_printable(line) for line in content.text.split("\n"))))
+    console.print(Text("\n".join(printable(line) for line in content.text.split("\n"))))
+    report_unfilled(shown)
+
+
+def report_unfilled(shown: Preview) -> None:
+    """Say on standard error what has no value, and what else was noticed."""
+    notes, content = Console(stderr=True, highlight=False, soft_wrap=True), shown.content
     if content.missing:
         names = ", ".join(content.missing)
         notes.print(Text(f"It wouldn't go out: {names} has no value (missing_personalization).", style="bold red"))
@@ -91,12 +117,7 @@ def _print(shown: Preview) -> None:
     if others:
         notes.print(Text(f"No value for {', '.join(others)}: left out.", style="yellow"))
     for warning in shown.warnings:
-        notes.print(Text(_printable(warning), style="yellow"))
-
-
-def _printable(text: str) -> str:
-    """Replace what a terminal would act upon; values may hold anything."""
-    return "".join(character if character.isprintable() else "�" for character in text)
+        notes.print(Text(printable(warning), style="yellow"))
 
 
 def _write(file: Path, html: str) -> None:

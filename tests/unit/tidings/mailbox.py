@@ -1,0 +1,87 @@
+"""A real SMTP server on loopback, in a thread of its own: what it took, and what it refuses."""
+
+import asyncio
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+USER, PASSWORD = b"ann", b"sword fish%"
+
+
+class Mailbox:
+    """Takes every mail but those for `nobody@`."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self.port = 0
+        self.mails: list[tuple[str, list[str], EmailMessage]] = []
+        self.encrypted: list[bool] = []
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"smtp://127.0.0.1:{self.port}"
+
+    async def handle_RCPT(  # noqa: N802 -- the server's name for it
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Refuse one address."""
+        if address.startswith("nobody@"):
+            return "550 nobody of that name\x1b[31m lives here"
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 OK"
+
+    async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 -- likewise
+        """Keep a mail."""
+        mail = message_from_bytes(envelope.content or b"", policy=policy.default)  # type: ignore[arg-type]
+        assert isinstance(mail, EmailMessage)
+        self.mails.append((str(envelope.mail_from), list(envelope.rcpt_tos), mail))
+        self.encrypted.append(session.ssl is not None)
+        return "250 taken as 4711"
+
+
+@contextmanager
+def open_mailbox(context: ssl.SSLContext | None = None, *, asks_who: bool = False) -> Iterator[Mailbox]:
+    """Run the server while the block lasts.
+
+    Args:
+        context: for STARTTLS, which is then required; None: it isn't offered.
+        asks_who: whether it takes mails of `USER` alone.
+    """
+    mailbox = Mailbox()
+
+    def authenticate(_server: object, _session: object, _envelope: object, _mechanism: str, told: object) -> AuthResult:
+        assert isinstance(told, LoginPassword)
+        return AuthResult(success=(told.login, told.password) == (USER, PASSWORD), handled=False)
+
+    def connected() -> SMTP:
+        return SMTP(
+            mailbox, hostname="mailbox.example", tls_context=context, require_starttls=context is not None,
+            authenticator=authenticate, auth_required=asks_who, auth_require_tls=context is not None,
+        )  # fmt: skip
+
+    loop, ended, listening = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
+
+    async def serve() -> None:
+        server = await loop.create_server(connected, "127.0.0.1", 0)
+        mailbox.port = server.sockets[0].getsockname()[1]
+        listening.set()
+        async with server:
+            await ended.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    try:
+        assert listening.wait(60)
+        yield mailbox
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join()
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
