@@ -73,6 +73,22 @@ def ensure_topics(connection: Connection, specs: Iterable[TopicSpec]) -> None:
         raise TopicsDiffer(differences)
 
 
+def topic_differences(connection: Connection, specs: Iterable[TopicSpec]) -> tuple[list[str], list[str]]:
+    """Compare topics with what they must be, and change nothing.
+
+    Returns:
+        the names of those that don't exist, and a sentence for each difference of the others.
+
+    Raises:
+        confluent_kafka.KafkaException: the brokers refuse, or can't be reached.
+    """
+    wanted = {spec.name: spec for spec in specs}
+    admin = admin_client(connection)
+    there = wanted.keys() & admin.list_topics(timeout=ANSWER_S).topics.keys()
+    differences = _differences(admin, {name: wanted[name] for name in there}) if there else []
+    return sorted(wanted.keys() - there), differences
+
+
 def _create(admin: AdminClient, specs: Sequence[TopicSpec]) -> None:
     if not specs:
         return

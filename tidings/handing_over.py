@@ -1,6 +1,8 @@
 """A mail's way to the relay, and in words why it wasn't taken."""
 
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from email.message import EmailMessage
 from typing import Final
 
@@ -29,17 +31,34 @@ async def hand_over(relay: Relay, mail: EmailMessage, sender: str, recipient: st
     Raises:
         NotHandedOver: the relay can't be reached or doesn't take it.
     """
+    async with _connected(relay) as client:
+        _, answer = await client.send_message(mail, sender=sender, recipients=[recipient])
+    return answer
+
+
+async def greet(relay: Relay) -> None:
+    """Connect to the relay and log in, and send nothing.
+
+    Raises:
+        NotHandedOver: it can't be reached, or refuses us.
+    """
+    async with _connected(relay):
+        pass
+
+
+@asynccontextmanager
+async def _connected(relay: Relay) -> AsyncIterator[aiosmtplib.SMTP]:
     try:
         context = None if relay.encryption == "none" else ssl.create_default_context(cafile=relay.authority)
-        _, answer = await aiosmtplib.send(
-            mail, sender=sender, recipients=[recipient], hostname=relay.host, port=relay.port,
-            username=relay.username, password=relay.password, timeout=_ANSWER_S,
+        client = aiosmtplib.SMTP(
+            hostname=relay.host, port=relay.port, username=relay.username, password=relay.password, timeout=_ANSWER_S,
             use_tls=relay.encryption == "tls", start_tls=relay.encryption == "starttls", tls_context=context,
         )  # fmt: skip
+        async with client:
+            yield client
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
         msg = printable(f"the relay {relay.host}:{relay.port} {_in_words(error, relay)}")
         raise NotHandedOver(msg) from None
-    return answer
 
 
 def _in_words(error: Exception, relay: Relay) -> str:

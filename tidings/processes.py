@@ -22,6 +22,7 @@ from schemas.topics import (
     CUSTOMERS_CHANGELOG,
     PUBLIC_TOPICS,
     WATERMARKS,
+    TopicSpec,
     schemas_topic,
     topics,
     watermarks_topic,
@@ -112,15 +113,24 @@ def make_topics(connection: Connection, prefix: str, partitions: int, clock: Clo
     Raises:
         TidingsError: a topic has other settings than it must have, or Kafka refuses.
     """
-    log, public = prefix + CUSTOMER_LOG, prefix + BEHAVIORAL_EVENTS
     try:
-        counts = partition_counts(connection, [log, public])
-        wanted = topics(prefix, counts.get(log, partitions), counts.get(public, partitions), clock)
-        live = [watermarks_topic(prefix)] if clock == "wall" else []
-        ensure_topics(connection, (*wanted, *live, schemas_topic()))
+        ensure_topics(connection, wanted_topics(connection, prefix, partitions, clock))
     except KafkaException as error:
         msg = f"the topics can't be made ready: {error.args[0].str()}"
         raise TidingsError(msg) from None
+
+
+def wanted_topics(connection: Connection, prefix: str, partitions: int, clock: Clock) -> tuple[TopicSpec, ...]:
+    """Return the topics as they have to be, those that exist with the numbers of partitions that they have.
+
+    Raises:
+        confluent_kafka.KafkaException: Kafka doesn't answer.
+    """
+    log, public = prefix + CUSTOMER_LOG, prefix + BEHAVIORAL_EVENTS
+    counts = partition_counts(connection, [log, public])
+    wanted = topics(prefix, counts.get(log, partitions), counts.get(public, partitions), clock)
+    live = [watermarks_topic(prefix)] if clock == "wall" else []
+    return (*wanted, *live, schemas_topic())
 
 
 def topic_ids(connection: Connection, names: list[str]) -> Mapping[str, bytes]:

@@ -1,6 +1,7 @@
 """A real SMTP server on loopback, in a thread of its own: what it took, and what it refuses."""
 
 import asyncio
+import logging
 import ssl
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,11 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+# What it notes of connections that end belongs into no test's output.
+for _name in ("mail.log", "mail.debug"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
+    logging.getLogger(_name).propagate = False
 
 USER, PASSWORD = b"ann", b"sword fish%"
 
