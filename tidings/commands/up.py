@@ -166,7 +166,7 @@ def _reviver(settings: Settings) -> Callable[[], None]:
         seen = kafka.status(kafka_data(settings.data_dir))
         if seen.state not in {"died", "stopped"}:
             return
-        log.warning("the local Kafka ended%s; it is started again", f": {seen.reason}" if seen.reason else "")
+        log.warning("the local Kafka isn't running any more; it is started again. %s", seen.reason)
         try:
             kafka.start(kafka_data(settings.data_dir), java_home=settings.java_home)
         except ServiceError as error:
