@@ -1,6 +1,6 @@
 """`make bench`, or `python -m bench [--laps N] [--save]`; ends with 1 when the output isn't the reference's.
 
-`python -m bench timers [--customers N]` measures timers by the wall clock.
+`python -m bench timers [--customers N] [--workers N]` measures timers by the wall clock.
 """
 
 import argparse
@@ -23,6 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Tidings against reading and decoding alone.")
     parser.add_argument("what", nargs="?", choices=["job", "timers"], default="job", help="what is measured")
     parser.add_argument("--customers", type=int, default=CUSTOMERS, help="timers due in one second (default 100,000)")
+    parser.add_argument("--workers", type=int, default=1, help="workers for the timers (default 1)")
     parser.add_argument("--laps", type=int, default=3, help="how often each is measured, in turns (default 3)")
     parser.add_argument("--save", action="store_true", help="write the figures into bench/results too")
     options = parser.parse_args()
@@ -31,7 +32,9 @@ def main() -> int:
         with borrow_kafka(read_settings(process_environment())) as kafka:
             cache = ROOT / ".cache" / "bench"
             if options.what == "timers":
-                print("\n" + told(run_timers(kafka.connection, cache / "timers", options.customers, say)))
+                print(
+                    "\n" + told(run_timers(kafka.connection, cache / "timers", options.customers, options.workers, say))
+                )
                 return 0
             measured = run_job(kafka.connection, cache, options.laps, say)
     except WrongOutput as error:

@@ -46,13 +46,14 @@ class Timers(Struct, frozen=True, kw_only=True):
     """What was measured; milliseconds."""
 
     customers: int
+    workers: int
     send_bytes: int
     lone_late: list[int]
     """How late sends of single timers could be read."""
     wave_ms: int
     """From the instant at which all were due to when the last send could be read."""
     wave_cpu_s: float
-    """Of the worker, meanwhile."""
+    """Of the workers, meanwhile."""
     at_once_before: list[int]
     """From an event to its committed send, before the wave."""
     at_once_within: list[int]
@@ -99,8 +100,8 @@ def _workflow(name: str, event_type: str, wait_ms: Millis | None) -> dict[str, J
 class _System:
     """Ingest and worker under a prefix of their own, and what can be read of them."""
 
-    def __init__(self, connection: Connection, folder: Path, supervisor: Supervisor) -> None:
-        self.connection, self.folder = connection, folder
+    def __init__(self, connection: Connection, folder: Path, supervisor: Supervisor, workers: int) -> None:
+        self.connection, self.folder, self.workers = connection, folder, workers
         self.prefix = f"bench-{fresh_bytes(4).hex()}."
         self.supervisor = supervisor
         own = {"TIDINGS_TOPIC_PREFIX": self.prefix, "TIDINGS_PARTITIONS": str(PARTITIONS)}
@@ -114,9 +115,9 @@ class _System:
         self.bytes = 0
         self._count = 0
 
-    def start(self, command: str) -> None:
-        argv = [str(PROGRAM), command, "--folder", str(self.folder / (self.prefix + command))]
-        self.supervisor.start(command, argv, environment=self.environment)
+    def start(self, command: str, name: str) -> None:
+        argv = [str(PROGRAM), command, "--folder", str(self.folder / (self.prefix + name))]
+        self.supervisor.start(name, argv, environment=self.environment)
 
     def apply(self, folder: Path) -> None:
         done = subprocess.run(  # noqa: S603 -- words of ours only
@@ -164,10 +165,13 @@ class _System:
         return committed_offsets(self.connection, f"{self.prefix}worker", log) == end_offsets(self.connection, log)
 
     def cpu_s(self) -> float:
-        """Return how much of the processor the worker has used."""
-        pid = self.supervisor.pid("worker")
-        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        """Return how much of the processor the workers have used."""
+        ticks = 0
+        for number in range(self.workers):
+            pid = self.supervisor.pid(f"worker-{number}")
+            words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(words[11]) + int(words[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -227,20 +231,23 @@ class _System:
             thread.join()
 
 
-def run_timers(connection: Connection, folder: Path, customers: int, say: Callable[[str], None]) -> Timers:
+def run_timers(
+    connection: Connection, folder: Path, customers: int, workers: int, say: Callable[[str], None]
+) -> Timers:
     """Measure.
 
     Args:
         connection: where Kafka is.
         folder: for logs and definitions.
         customers: how many timers fall due in the same second.
+        workers: how many processes decide.
         say: is told what is going on.
 
     Raises:
         TimersFailed: a process ended or stood still, or a send is missing, doubled or early.
     """
     with Supervisor(folder / "log") as supervisor:
-        system = _System(connection, folder, supervisor)
+        system = _System(connection, folder, supervisor, workers)
         try:
             return _measure(system, customers, say)
         finally:
@@ -257,8 +264,9 @@ def _measure(system: _System, customers: int, say: Callable[[str], None]) -> Tim
     for number, document in enumerate(definitions(wait_ms)):
         (written / f"{number}.json").write_bytes(msgspec.json.encode(document))
     system.apply(written)
-    system.start("ingest")
-    system.start("worker")
+    system.start("ingest", "ingest")
+    for number in range(system.workers):
+        system.start("worker", f"worker-{number}")
     with system.watched():
         say(f"{customers:,} customers sign up")
         begin = wall_ms()
@@ -289,6 +297,7 @@ def _measure(system: _System, customers: int, say: Callable[[str], None]) -> Tim
     end = max(at for _, at in wave)
     return Timers(
         customers=customers,
+        workers=system.workers,
         send_bytes=system.bytes,
         lone_late=sorted(at - due for due, at in lone),
         # The last of them is due a second after the first.
@@ -305,7 +314,7 @@ def told(measured: Timers) -> str:
     wave = (
         f"{measured.customers:,} timers due within one second, sends of {measured.send_bytes:,} bytes: the last could"
         f" be read {seconds:.1f} s after the first was due ({measured.customers / seconds:,.0f} a second,"
-        f" {measured.wave_cpu_s * 1e6 / measured.customers:.0f} µs of the worker's CPU each)"
+        f" {measured.wave_cpu_s * 1e6 / measured.customers:.0f} µs of CPU each in workers: {measured.workers})"
     )
     before, within = _spread(measured.at_once_before), _spread(measured.at_once_within)
     return f"""single timers: {_spread(measured.lone_late)} after they were due

@@ -36,7 +36,7 @@ def read_to_end(
     ends = {(topic, partition): end for topic in topics for partition, end in end_offsets(connection, topic).items()}
     starts = {place: 0 if last is None else max(0, end - last) for place, end in ends.items() if end > 0}
     total, read = sum(ends.values()), 0
-    for messages in _polled(connection, starts):
+    for messages in _polled(connection, starts, ends):
         read += len(messages)
         progress(min(read, total), total)
         yield from messages
@@ -58,7 +58,7 @@ def read_partition(connection: Connection, topic: str, partition: int, start: in
     """
     if start >= end:
         return
-    for messages in _polled(connection, {(topic, partition): start}):
+    for messages in _polled(connection, {(topic, partition): start}, {(topic, partition): end}):
         if messages and (messages[-1].offset() or 0) >= end:
             yield [message for message in messages if (message.offset() or 0) < end]
             return
@@ -66,8 +66,10 @@ def read_partition(connection: Connection, topic: str, partition: int, start: in
             yield messages
 
 
-def _polled(connection: Connection, starts: Mapping[tuple[str, int], int]) -> Iterator[list[Message]]:
-    """Yield what each poll brings, from these offsets to the ends of their partitions."""
+def _polled(
+    connection: Connection, starts: Mapping[tuple[str, int], int], ends: Mapping[tuple[str, int], int]
+) -> Iterator[list[Message]]:
+    """Yield what each poll brings, from these offsets to the ends of their partitions and a little beyond."""
     unfinished, silent = set(starts), 0
     consumer = Consumer(
         confluent_settings(connection)
@@ -93,6 +95,10 @@ def _polled(connection: Connection, starts: Mapping[tuple[str, int], int]) -> It
                 error = message.error()
                 if error is None:
                     found.append(message)
+                    # Where records keep coming Kafka never says that the end is reached.
+                    place = (message.topic() or "", message.partition() or 0)
+                    if (message.offset() or 0) >= ends[place] - 1:
+                        unfinished.discard(place)
                 elif error.code() == KafkaError._PARTITION_EOF:
                     unfinished.discard((message.topic() or "", message.partition() or 0))
                 elif not error.retriable():
