@@ -14,6 +14,7 @@ from tidings.commands.catalogue import apply, diff, impact
 from tidings.commands.check import check
 from tidings.commands.demo import demo
 from tidings.commands.doctor import doctor
+from tidings.commands.explain import explain
 from tidings.commands.init import init
 from tidings.commands.operating import pause, resume
 from tidings.commands.preview import preview_command
@@ -51,6 +52,7 @@ app.command("apply")(apply)
 app.command("diff")(diff)
 app.command("impact")(impact)
 app.command("replay")(replay)
+app.command("explain")(explain)
 app.command("status")(status)
 app.command("doctor")(doctor)
 app.command("pause")(pause)

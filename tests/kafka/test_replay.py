@@ -220,3 +220,19 @@ def test_nonsense_is_refused_in_words(kept: Kept, options: list[str], said: str)
 def _decisions(said: str) -> int:
     found = re.search(r"([\d,]+) of [\d,]+ decisions", said)
     return int(found[1].replace(",", "")) if found else 0
+
+
+def test_explain_tells_the_same_from_the_log_and_from_the_file(kept: Kept) -> None:
+    """Read from the customer log with its marks, a customer's story is that of `simulate`'s engine over the file."""
+    own = Counter(str(record["customer_id"]) for record in kept.records if record["record"] == "decision")
+    world = kept.folder / "world"
+    env = environment(kept.folder, kept.bootstrap, TIDINGS_TOPIC_PREFIX=kept.prefix)
+    for someone, _ in own.most_common(2):
+        live = tidings("explain", someone, env=env)
+        assert live.returncode == 0, live.stderr
+        up_to = live.stdout.partition("up to ")[2].partition("\n")[0]
+        files = ["--definitions", str(world / "definitions"), "--events", str(world / "events.ndjson"), "--at", up_to]
+        assert live.stdout == tidings("explain", someone, *files, env=env).stdout
+    unknown = tidings("explain", "nobody-knows-her", env=env)
+    assert unknown.returncode == 1
+    assert "nothing is known of a customer nobody-knows-her" in unknown.stderr

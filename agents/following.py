@@ -1,0 +1,277 @@
+"""One customer followed: the engine's fold of what concerns her, with her state behind every step kept beside it.
+
+- reads: lines of a file, or the customer's records and the marks of her partition of `customer-log`
+- writes: nothing
+- guarantee: the engine is the worker's, so what is decided here is what was decided, but for one thing: a refusal is
+  recorded once a day, and here every time, for somebody asks why
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from agents.catalogues import Catalogues
+from agents.customers import NO_CATALOGUE
+from agents.engine import Engine, appended_at, customer_name
+from agents.identity import answered, receive, route
+from agents.outcomes import Outcome
+from journeys.catalogue import Catalogue
+from journeys.decide import Due, deadline, decide
+from schemas.customer import Customer, Head, decode_customer, encode_customer
+from schemas.decisions import Effect
+from schemas.errors import TidingsError
+from schemas.events import Event, customer_key
+from schemas.instants import DAY_MS, Millis
+from schemas.linking import LINK
+from schemas.log import SEQUENCE, SOURCE, CatalogueMark, Command, Headers, decode_event, decode_mark, header
+from schemas.topics import CUSTOMER_LOG
+from schemas.waiting import Held
+from streams.connection import Connection
+from streams.partitions import partition_of
+from streams.reading import read_partition
+from streams.topics import end_offsets, first_offsets
+from tables.customers import CustomersTable
+
+MOST_AHEAD: Final = 10
+"""So many steps of the future are told."""
+_FURTHEST_MS: Final = 400 * DAY_MS
+_MOST_TIMERS: Final = 10_000
+_NO_HEAD: Final = Head(catalogue=0, deadline=None, last_offset=0)
+
+
+class Followed(Struct, frozen=True, kw_only=True):
+    """One thing that happened to her: an event, or time that came to something due."""
+
+    at: Millis
+    """The decision time."""
+    event: Event | None
+    effects: list[Effect]
+    customer: Customer
+    """Her state behind it."""
+    catalogue: Catalogue
+
+
+class Story(Struct, frozen=True, kw_only=True):
+    """All that happened to a customer up to an instant."""
+
+    customer_id: str
+    customer: Customer | None
+    """None where nothing is known of her any more."""
+    catalogue: Catalogue
+    begins_at: Millis | None
+    """When what is known begins, of anybody; None if nothing is."""
+    at: Millis
+    """The instant up to which she was followed."""
+    steps: list[Followed]
+    others: list[str]
+    """Who else was met, where that is known."""
+
+
+class Follower:
+    """Follows one customer through an engine that others feed."""
+
+    def __init__(self, engine: Engine, key: bytes) -> None:
+        """Follow nobody's steps yet."""
+        self.engine = engine
+        self.key = key
+        self.name = customer_name(key)
+        self.steps: list[Followed] = []
+        self.begins_at: Millis | None = None
+        self.at: Millis | None = None
+
+    def move(self, at: Millis) -> None:
+        """Note that time has come to an instant."""
+        self.begins_at = at if self.begins_at is None else self.begins_at
+        self.at = at if self.at is None else max(at, self.at)
+
+    def note(self, outcomes: Iterable[Outcome | None], event: Event | None = None, at: Millis = 0) -> None:
+        """Keep what concerns her of what came of a record; of her own events also when nothing did."""
+        effects: list[Effect] = []
+        for outcome in outcomes:
+            if outcome is None or outcome.customer_id != self.name:
+                continue
+            if event is not None and outcome.by_event:
+                effects += outcome.effects
+            else:
+                self._keep(outcome.now, None, outcome.effects)
+        if event is not None:
+            self._keep(at, event, effects)
+
+    def forget_refusals(self) -> None:
+        """Let every refusal be told, also the second of a day."""
+        known = self.engine.table.get(self.key)
+        if known is not None:
+            known.refusals.clear()
+
+    def fire_own(self, at: Millis, appended: Millis | None) -> None:
+        """Fire her own timers due up to an instant, one by one, so that her state behind each is known."""
+        engine, key = self.engine, self.key
+        known, due = engine.table.get(key), engine.table.due
+        while known is not None and (due_at := due.deadline(key)) is not None and due_at <= at:
+            self.note(engine.fire_own(key, known, due_at, appended))
+            if known.is_forgotten:
+                engine.table.remove(key)
+                return
+            engine.table.touch(key, None if known.pending else deadline(known, engine.in_force))
+
+    def story(self) -> Story:
+        """Return what was followed."""
+        known = self.engine.table.peek(self.key)
+        at = self.at or 0
+        return Story(
+            customer_id=self.name,
+            customer=None if known is None else copied(known),
+            catalogue=self.engine.in_force,
+            begins_at=self.begins_at,
+            at=at,
+            steps=self.steps,
+            others=sorted(customer_name(key) for key in list(self.engine.table.keys())),
+        )
+
+    def _keep(self, at: Millis, event: Event | None, effects: list[Effect]) -> None:
+        known = self.engine.table.peek(self.key)
+        customer = Customer(customer_id=self.name) if known is None else copied(known)
+        # Behind her event she stands at its decision time; behind a timer later ones may have fired already.
+        now = at if event is None else max(at, customer.now)
+        catalogue = self.engine.in_force
+        self.steps.append(Followed(at=now, event=event, effects=effects, customer=customer, catalogue=catalogue))
+
+
+def copied(customer: Customer) -> Customer:
+    """Return a state of its own, equal to this one."""
+    return decode_customer(encode_customer(customer, _NO_HEAD))
+
+
+def follow_events(
+    catalogue: Catalogue, events: Iterable[tuple[Event, Millis]], key: bytes, until: Millis | None
+) -> Story:
+    """Follow a customer through events with their times, in the order of their arrival.
+
+    Args:
+        catalogue: in force all the time.
+        events: everybody's.
+        key: hers in the log.
+        until: how far; None: to the last event.
+    """
+    follower = Follower(Engine(CustomersTable(), catalogue), key)
+    engine = follower.engine
+    for event, at in events:
+        if until is not None and at > until:
+            break
+        follower.move(at)
+        follower.note(answered(engine, engine.fire(at)))
+        is_hers = customer_key(event) == key
+        if is_hers:
+            follower.forget_refusals()
+        follower.note(route(engine, event, at), event if is_hers else None, at)
+    if until is not None and follower.at is not None:
+        follower.move(until)
+        follower.note(answered(engine, engine.fire(until)))
+    return follower.story()
+
+
+def follow_log(
+    connection: Connection, prefix: str, partitions: int, catalogues: Catalogues, key: bytes, until: Millis | None
+) -> Story:
+    """Follow a customer through the customer log: her own records, and the marks of her partition.
+
+    Args:
+        connection: where Kafka is.
+        prefix: of the topics.
+        partitions: of the log.
+        catalogues: the versions that marks name.
+        key: hers in the log.
+        until: how far; None: to the end.
+
+    Raises:
+        TidingsError: the log's beginning is gone, a version can't be used, or Kafka doesn't answer.
+    """
+    log, partition = prefix + CUSTOMER_LOG, partition_of(key, partitions)
+    first, end = first_offsets(connection, log)[partition], end_offsets(connection, log)[partition]
+    if first > 0:
+        msg = (
+            f"partition {partition} of {log} begins at offset {first:,}: what came before is deleted, and with it what"
+            " her state was made of; explain can go back as far as the log is kept (retention.ms of the topic)"
+        )
+        raise TidingsError(msg)
+    follower = Follower(Engine(CustomersTable(), NO_CATALOGUE), key)
+    seen: set[bytes] = set()
+    for messages in read_partition(connection, log, partition, first, end):
+        for message in messages:
+            at, own, headers = message.timestamp()[1], _bytes(message.key()), _headers(message.headers())
+            if until is not None and at > until:
+                continue
+            follower.move(at)
+            value = _bytes(message.value()) or b""
+            if own is None:
+                _take_mark(follower, value, at, headers, catalogues)
+            elif own == key and not _was_seen(seen, header(headers, SOURCE)):
+                _take_own(follower, value, at, headers)
+            # What she writes to others stands in the log, and so do their answers.
+            follower.engine.take_letters()
+    if until is not None and follower.at is not None:
+        follower.move(until)
+        follower.note(follower.engine.fire(until))
+    return follower.story()
+
+
+def ahead(story: Story) -> Iterator[Followed]:
+    """Yield what would come next if nothing happened, soonest first, at most `MOST_AHEAD` steps and some 13 months."""
+    if story.customer is None:
+        return
+    customer, catalogue, told = copied(story.customer), story.catalogue, 0
+    for _ in range(_MOST_TIMERS):
+        due_at = deadline(customer, catalogue)
+        if due_at is None or due_at > story.at + _FURTHEST_MS or told >= MOST_AHEAD:
+            return
+        now = max(due_at, customer.now)
+        effects = decide(customer, Due(due_at), catalogue, now)
+        if effects:
+            told += 1
+            kept = Followed(at=now, event=None, effects=effects, customer=copied(customer), catalogue=catalogue)
+            yield kept
+        if customer.is_forgotten or customer.pending:
+            return
+
+
+def _take_mark(follower: Follower, value: bytes, at: Millis, headers: Headers, catalogues: Catalogues) -> None:
+    engine, mark = follower.engine, decode_mark(value)
+    if isinstance(mark, CatalogueMark):
+        if mark.number > engine.in_force.number:
+            follower.note(engine.take_over(catalogues.load(mark.number), at))
+    elif isinstance(mark, Command):
+        follower.note(engine.obey(mark, at))
+    else:
+        follower.note(engine.fire(at, appended_at(headers)))
+
+
+def _take_own(follower: Follower, value: bytes, at: Millis, headers: Headers) -> None:
+    engine, key, link = follower.engine, follower.key, header(headers, LINK)
+    follower.forget_refusals()
+    if link is None:
+        follower.fire_own(at, appended_at(headers))
+    event = decode_event(value) if value and value.startswith(b"{") and b'"event_id"' in value else None
+    if link is not None:
+        held = Held(at, value, link, header(headers, SEQUENCE))
+        follower.note(receive(engine, key, held), event, at)
+    elif event is not None:
+        follower.note(engine.take(key, event, at, headers), event, at)
+
+
+def _was_seen(seen: set[bytes], source: bytes | None) -> bool:
+    if source is None:
+        return False
+    if source in seen:
+        return True
+    seen.add(source)
+    return False
+
+
+def _bytes(found: str | bytes | None) -> bytes | None:
+    # A consumer hands over bytes; the stubs allow for what a producer may give as well.
+    return found  # type: ignore[return-value]
+
+
+def _headers(found: object) -> Headers:
+    return found or ()  # type: ignore[return-value]
