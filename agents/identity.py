@@ -25,9 +25,10 @@ from agents.outcomes import Letter, Outcome, latest
 from agents.quotas import GRANT_PLACE, answer, ask, give_up, hear
 from journeys.decide import GRANTED, decide
 from journeys.uniting import bonds_of, get_to_know, is_before_deletion, knows, record_alone, unite
-from schemas.customer import NEVER, Bonds, Customer, Grave, Head, decode_customer, encode_customer
+from schemas.customer import MAX_ABSORBED, NEVER, Bonds, Customer, Grave, Head, decode_customer, encode_customer
 from schemas.decisions import Effect
 from schemas.events import Event, Json
+from schemas.identity import event_hash
 from schemas.instants import Millis
 from schemas.linking import (
     MOST_HOPS,
@@ -48,6 +49,7 @@ from schemas.waiting import MOST_ANSWERS, MOST_HELD, Held, Waiting
 if TYPE_CHECKING:
     from agents.engine import Engine
 
+VISITOR_PREFIX: Final = b"a:"
 SURVIVOR_PLACE: Final = 1 << 16
 """Where the places of the survivor's records on a line begin, behind those of whom she absorbs."""
 LATE_PLACE: Final = 1 << 17
@@ -135,11 +137,11 @@ def _pass_on(engine: "Engine", key: bytes, customer: Customer, record: Held, lin
         if link.into == into:
             return []
         detail: dict[str, Json] = {"merged_into": into, "refused": link.into, "event_id": link.event_id}
-        return [_refused(engine, customer, record, "already_merged", detail, link.event_id)]
+        return _refused(engine, customer, record, "already_merged", detail, link.event_id)
     if (link is None or isinstance(link, Forwarded)) and (
-        ended := _end_here(engine, customer, record, link)
+        ended := _end_here(engine, key, customer, record, link)
     ) is not None:
-        return [ended]
+        return ended
     if isinstance(link, Ask | Grant):
         # They have been taken before anybody looked for a pointer.
         return []
@@ -150,7 +152,7 @@ def _pass_on(engine: "Engine", key: bytes, customer: Customer, record: Held, lin
         reason = "cycle" if name in path else "too_many_hops"
         detail = {"merged_into": into, "path": list(path)}
         cut = _refused(engine, customer, record, reason, detail, f"{into}{_SEPARATOR}{record.at}")
-        return [cut, *_take_up(engine, key, customer, record, link)]
+        return [*cut, *_take_up(engine, key, customer, record, link)]
     path = (*path, name)
     match link:
         case None:
@@ -168,19 +170,22 @@ def _pass_on(engine: "Engine", key: bytes, customer: Customer, record: Held, lin
     return []
 
 
-def _end_here(engine: "Engine", customer: Customer, record: Held, link: Forwarded | None) -> Outcome | None:
+def _end_here(
+    engine: "Engine", key: bytes, customer: Customer, record: Held, link: Forwarded | None
+) -> list[Outcome] | None:
     """Keep an event that concerns only the one who was merged away; None if it goes on."""
     event = decode_event(record.value)
     detail: dict[str, Json] = {"event_id": event.event_id}
-    if event.type == "customer_deleted" and event.stream == "crm" and link is None:
-        # The CRM tidies up the one it has merged away; the person goes on.
+    is_tidied = link is None and not key.startswith(VISITOR_PREFIX)
+    if event.type == "customer_deleted" and event.stream == "crm" and is_tidied:
+        # The CRM tidies up the one it has merged away; the person goes on. Who deletes a visitor means the person.
         detail = {"merged_into": bonds_of(customer).merged_into, **detail}
         return _refused(engine, customer, record, "already_merged", detail, event.event_id)
     if not is_before_deletion(customer, event):
         return None
     now = customer.now = max(customer.now, record.at)
     effects = record_alone(customer, "event_dropped", "customer_deleted", detail, event.event_id, engine.in_force, now)
-    return _told(customer, now, effects, record)
+    return [_told(customer, now, effects, record)]
 
 
 def _take_up(engine: "Engine", key: bytes, customer: Customer, record: Held, link: Link | None) -> list[Outcome]:
@@ -231,10 +236,16 @@ def _give_back(engine: "Engine", key: bytes, pair: str) -> bool:
 
 def _refused(
     engine: "Engine", customer: Customer, record: Held, reason: str, detail: dict[str, Json], event_id: str
-) -> Outcome:
+) -> list[Outcome]:
+    """Record a refusal; nothing, where its event has come before."""
+    refused, identity = bonds_of(customer).refused, event_hash(event_id)
+    if identity in refused:
+        return []
+    refused.append(identity)
+    del refused[:-MAX_ABSORBED]
     now = customer.now = max(customer.now, record.at)
     effects = record_alone(customer, "merge_refused", reason, detail, event_id, engine.in_force, now)
-    return _told(customer, now, effects, record)
+    return [_told(customer, now, effects, record)]
 
 
 def _told(customer: Customer, now: Millis, effects: list[Effect], record: Held, place: int = 0) -> Outcome:
@@ -360,12 +371,12 @@ def _part(engine: "Engine", key: bytes, customer: Customer, link: MergeOut, reco
         if not link.answered:
             _answer(engine, key, link, record, b"")
         detail: dict[str, Json] = {"refused": link.into, "event_id": link.event_id}
-        return [_refused(engine, customer, record, "cycle", detail, link.event_id)]
+        return _refused(engine, customer, record, "cycle", detail, link.event_id)
     outcomes, value = [], b""
     if customer.now > NEVER and len(value := encode_customer(customer, _HEAD)) > MOST_MOVED_BYTES:
         _answer(engine, key, link, record, b"")
         too_large: dict[str, Json] = {"refused": link.into, "event_id": link.event_id, "bytes": len(value)}
-        return [_refused(engine, customer, record, "too_large", too_large, link.event_id)]
+        return _refused(engine, customer, record, "too_large", too_large, link.event_id)
     if customer.now > NEVER:
         now = customer.now = max(customer.now, record.at)
         detail = {"into": link.into, "event_id": link.event_id}

@@ -126,7 +126,8 @@ def _entries(name: str) -> list[tuple[str, str]]:
         return [("counts", event_type), ("last", event_type)]
     if name.startswith(_PREFERENCES):
         return [("preferences", name.removeprefix(_PREFERENCES)), ("attribute_times", name)]
-    addresses = [("attribute_times", f"@{field}") for field in _FIELDS.get(name, ()) if field in ADDRESSES]
+    dated = (*ADDRESSES, "lifecycle_stage")
+    addresses = [("attribute_times", f"@{field}") for field in _FIELDS.get(name, ()) if field in dated]
     return [("attributes", name), ("attribute_times", name), *addresses]
 
 

@@ -2,7 +2,8 @@
 
 A stage's rule is looked at when something that it reads changes, and at its flips; where it holds, and the stage
 lies further on, the customer moves there. The word of the CRM stands until then, whichever way it moved her. Out of
-`churned` leads only activity (or the CRM), to the furthest stage whose rule holds then.
+`churned` leads only activity (or the CRM), to the furthest stage whose rule holds then. What occurred before the word
+of the CRM and comes late was known to whoever said it, so it moves nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Final
 
 from journeys.changes import stage_change
 from journeys.membership import scene_of
-from journeys.profile import ENGAGED
+from journeys.profile import ENGAGED, TOLD_AT
 from journeys.scene import Scene
 from journeys.turn import Turn
 from journeys.watching import CHURNED, STAGES, Rule
@@ -40,6 +41,10 @@ def advance(turn: Turn, touched: Sequence[Rule], event: Event) -> bool:
     if is_activity and was_long_ago and event.occurred_at == customer.last_activity:
         # The latest activity that is known, and it came too late to put the silence off.
         return _move(turn, CHURNED, event.occurred_at, event.occurred_at)
+    if event.occurred_at < customer.attribute_times.get(TOLD_AT, event.occurred_at):
+        if touched:
+            note_flip(turn, scene_of(turn))
+        return False
     if customer.lifecycle_stage == CHURNED:
         return is_activity and not was_long_ago and _return(turn, event)
     return advance_by_rules(turn, touched, event.occurred_at)
@@ -109,6 +114,7 @@ def _move(turn: Turn, stage: str, at: Millis, caused_at: Millis | None = None) -
     if stage == before:
         return False
     customer.lifecycle_stage, customer.stage_at = stage, at
+    customer.attribute_times.pop(TOLD_AT, None)
     change = stage_change(before, stage, caused_at)
     turn.record("profile_changed", detail={"changed": [STAGE], **change.detail()})
     turn.note(change)

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from journeys.absences import KEPT_FIRST_EVENTS, MAX_ABSENCES
 from journeys.answer_hours import united as united_hours
 from journeys.keys import MAX_KEYS, SEPARATOR
-from journeys.profile import OTHER_TYPES, SESSION_GAP_MS, set_bounded
+from journeys.profile import OTHER_TYPES, SESSION_GAP_MS, TOLD_AT, set_bounded
 from journeys.scoring import DIGITS, add
 from schemas.customer import (
     MAX_ASSIGNMENTS,
@@ -93,6 +93,7 @@ def _merge_profile(survivor: Customer, other: Customer, reached: list[str]) -> N
     survivor.verification = _verification(survivor.verification, other.verification, survivor.email)
     if survivor.stage_at is None and other.stage_at is not None:
         survivor.lifecycle_stage, survivor.stage_at = other.lifecycle_stage, other.stage_at
+        _note_time(times, TOLD_AT, their_times.get(TOLD_AT))
     segments = list(dict.fromkeys((*survivor.segments, *other.segments)))
     if len(segments) > MAX_SEGMENTS >= len(survivor.segments):
         reached.append("segments")

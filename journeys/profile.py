@@ -36,6 +36,8 @@ ENGAGED: Final = frozenset(
 )
 ADDRESSES: Final = ("email", "phone", "push_token", "social_id")
 ADDRESS_OF: Final = dict(zip(MESSAGE_CHANNELS, ADDRESSES, strict=True))
+TOLD_AT: Final = "@lifecycle_stage"
+"""Under which it is known since when the CRM's word on the stage holds, until a rule moves it."""
 STAGES: Final = ("prospect", "lead", "customer", "advocate", "churned")
 
 
@@ -175,6 +177,7 @@ def update_from_crm(customer: Customer, event: Event, properties: Mapping[str, J
         if customer.lifecycle_stage != stage:
             changed.append("lifecycle_stage")
         customer.lifecycle_stage, customer.stage_at = str(stage), at
+        is_newer(customer, TOLD_AT, at)
     return changed
 
 

@@ -113,6 +113,7 @@ _BONDS: Final = {
     "merged_into": "m",
     "absorbed": "a",
     "grave": "g",
+    "refused": "r",
 }
 _CUSTOMER: Final = {
     "customer_id": "id",
@@ -422,6 +423,8 @@ class Bonds(Values, omit_defaults=True, gc=False, rename=_BONDS):
     absorbed: list[int] = field(default_factory=list)
     """The hashes of the keys that she has absorbed, the latest last."""
     grave: Grave | None = None
+    refused: list[int] = field(default_factory=list)
+    """The hashes of the latest events that asked in vain for her to be merged or deleted, the latest last."""
 
 
 class Customer(Values, omit_defaults=True, gc=False, rename=_CUSTOMER):

@@ -173,7 +173,7 @@ def _local_times(draw: st.DrawFn, kind: str) -> Document:
 
 
 @st.composite
-def _triggers(draw: st.DrawFn) -> Document:
+def _triggers(draw: st.DrawFn, *, limits: bool) -> Document:
     kind = draw(st.sampled_from(TRIGGERS))
     match kind:
         case "event":
@@ -222,6 +222,7 @@ def _triggers(draw: st.DrawFn) -> Document:
     trigger |= draw(_sometimes("priority", st.integers(49, 51)))
     trigger |= draw(_sometimes("cooldown_hours", st.sampled_from(SPANS_H), 3))
     trigger |= draw(_sometimes("enabled", st.just(value=False), 12))
+    trigger |= draw(_sometimes("max_executions", st.sampled_from((1, 2, 5)), 4)) if limits else {}
     return trigger
 
 
@@ -413,8 +414,14 @@ def _decisions(draw: st.DrawFn, following: tuple[str, ...]) -> Document:
 
 
 @st.composite
-def workflows(draw: st.DrawFn, name: str) -> Document:
-    """Draw a workflow: a tree of steps, some with a second way in, or a path that a wait leads back to its start."""
+def workflows(draw: st.DrawFn, name: str, *, limits: bool = False) -> Document:
+    """Draw a workflow: a tree of steps, some with a second way in, or a path that a wait leads back to its start.
+
+    Args:
+        draw: of Hypothesis.
+        name: its id.
+        limits: whether its triggers may have `max_executions`.
+    """
     size = draw(st.integers(1, 6))
     is_loop = size > 1 and draw(st.integers(1, 5)) == 1
     following: list[list[str]] = [[] for _ in range(size)]
@@ -432,7 +439,7 @@ def workflows(draw: st.DrawFn, name: str) -> Document:
     return {
         "id": name,
         "name": f"Workflow {name}",
-        "triggers": list(draw(st.lists(_triggers(), min_size=1, max_size=3))),
+        "triggers": list(draw(st.lists(_triggers(limits=limits), min_size=1, max_size=3))),
         "steps": steps,
         "settings": draw(_workflow_settings()),
     }
@@ -541,10 +548,16 @@ def _settings(draw: st.DrawFn) -> Document:
 
 
 @st.composite
-def definitions(draw: st.DrawFn, most_workflows: int = 3) -> list[Document]:
-    """Draw the documents of a definitions folder; the validator accepts them."""
+def definitions(draw: st.DrawFn, most_workflows: int = 3, *, limits: bool = False) -> list[Document]:
+    """Draw the documents of a definitions folder; the validator accepts them.
+
+    Args:
+        draw: of Hypothesis.
+        most_workflows: how many there are at most.
+        limits: whether triggers may have `max_executions`, so that customers wait for each other.
+    """
     count = draw(st.integers(1, most_workflows))
-    documents = [draw(workflows(f"w{number}")) for number in range(count)]
+    documents = [draw(workflows(f"w{number}", limits=limits)) for number in range(count)]
     documents += [dict(template) for template in TEMPLATES]
     documents += [{"kind": "segment", "id": name} for name in SEGMENTS]
     documents += draw(_kept())
@@ -615,6 +628,16 @@ def _bodies(draw: st.DrawFn) -> Document:
     return body
 
 
+@st.composite
+def _links(draw: st.DrawFn) -> Document:
+    """Draw an event that says that two are one; they may be one already, or have been merged otherwise."""
+    kind = draw(st.sampled_from(("identify", "alias", "customer_merged")))
+    customer: Document = {"type": kind, "customer_id": draw(st.sampled_from(CUSTOMERS))}
+    if kind == "customer_merged":
+        return customer | {"properties": {"merged_id": draw(st.sampled_from(CUSTOMERS))}}
+    return customer | {"anonymous_id": draw(st.sampled_from(VISITORS))}
+
+
 _RARE: Final[tuple[Document, ...]] = (
     {"type": "consent_changed", "properties": {"channel": "email", "consent": "granted"}},
     {"type": "consent_changed", "properties": {"channel": "email", "consent": "denied"}},
@@ -669,8 +692,15 @@ _PREFERENCES: Final[tuple[Document, ...]] = (
 
 
 @st.composite
-def histories(draw: st.DrawFn, most_lines: int = 30, *, bad_lines: bool = True) -> list[Line]:
-    """Draw the lines of a file: several customers, late, early, repeated and machine-made events, bad lines."""
+def histories(draw: st.DrawFn, most_lines: int = 30, *, bad_lines: bool = True, links: bool = False) -> list[Line]:
+    """Draw the lines of a file: several customers, late, early, repeated and machine-made events, bad lines.
+
+    Args:
+        draw: of Hypothesis.
+        most_lines: how many there are at most.
+        bad_lines: whether some are no events.
+        links: whether customers turn out to be one; also in circles, and under ids that were merged away.
+    """
     lines: list[Line] = []
     arrived = BEGIN + draw(st.integers(0, 23)) * HOUR_MS
     for number in range(draw(st.integers(1, most_lines))):
@@ -683,7 +713,8 @@ def histories(draw: st.DrawFn, most_lines: int = 30, *, bad_lines: bool = True) 
             again = dict(draw(st.sampled_from(events)))
             lines.append(again | {"received_at": format_instant(arrived)})
         else:
-            lines.append(_event(number, arrived, draw(_customers()) | draw(_bodies()), draw(_lateness())))
+            body = draw(_links()) if links and choice in {4, 5, 6} else draw(_bodies())
+            lines.append(_event(number, arrived, draw(_customers()) | body, draw(_lateness())))
     return lines
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.events import Json
-from schemas.instants import DAY_MS, HOUR_MS
+from schemas.instants import DAY_MS, HOUR_MS, Millis
 from tests.journey import (
     START,
     Document,
@@ -156,6 +156,48 @@ def test_an_older_word_of_the_crm_doesnt_take_back_what_came_later() -> None:
     assert stage(one) == "customer"
     one.publish("customer_updated", 10, arrives=12, lifecycle_stage="lead")
     assert stage(one) == "lead"
+
+
+@pytest.mark.parametrize(
+    ("occurred", "expected"), [(HOUR_MS - 1, "lead"), (HOUR_MS, "customer"), (HOUR_MS + 1, "customer")]
+)
+def test_a_late_purchase_from_before_the_crms_word_moves_nobody_past_it(occurred: Millis, expected: str) -> None:
+    one = journey()
+    crm(one, HOUR_MS, "lead")
+    one.publish("order_completed", occurred, arrives=2 * HOUR_MS)
+    assert stage(one) == expected
+    one.publish("order_completed", 3 * HOUR_MS)
+    assert stage(one) == "customer"
+
+
+def test_late_activity_from_before_the_crm_called_her_churned_doesnt_bring_her_back() -> None:
+    one = journey()
+    one.publish("page_viewed", 0)
+    crm(one, HOUR_MS, "churned")
+    one.publish("page_viewed", 1, arrives=2 * HOUR_MS)
+    assert stage(one) == "churned"
+    one.publish("page_viewed", 2 * HOUR_MS)
+    assert stage(one) == "prospect"
+
+
+def test_behind_a_move_by_rules_late_events_from_before_the_crms_word_count_again() -> None:
+    one = journey()
+    crm(one, HOUR_MS, "lead")
+    for number in range(4):
+        one.publish("order_completed", 2 * HOUR_MS + number)
+    one.publish("order_completed", 1, arrives=3 * HOUR_MS)
+    assert stage(one) == "advocate"
+
+
+def test_when_a_rule_can_come_true_is_known_though_the_event_moves_nothing() -> None:
+    """A late purchase from before the CRM's word counts for the time at which a rule will hold."""
+    one = journey(lifecycle(advocate=is_("last.purchase", "not_within_hours", 5)))
+    crm(one, HOUR_MS, "lead")
+    one.publish("purchase", 1, arrives=2 * HOUR_MS)
+    one.advance(to=5 * HOUR_MS)
+    assert stage(one) == "lead"
+    one.advance(to=5 * HOUR_MS + 2)
+    assert stage(one) == "advocate"
 
 
 def test_the_word_of_the_crm_stands_after_a_silence() -> None:

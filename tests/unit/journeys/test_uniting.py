@@ -117,6 +117,17 @@ def test_whoever_was_absorbed_by_another_is_not_absorbed_again() -> None:
     assert journey.reasons("merge_refused") == ["already_merged"]
 
 
+def test_a_merge_that_is_refused_is_refused_once_however_often_its_event_comes() -> None:
+    journey = Journey(SERIES)
+    visit(journey, "page_viewed", 0)
+    identify(journey, 1, customer="ada")
+    for at in (2, 3):
+        journey.publish("identify", at, customer="bob", event_id="same", envelope={"anonymous_id": "v"})
+    assert journey.reasons("merge_refused") == ["already_merged"]
+    journey.publish("identify", 4, customer="bob", event_id="other", envelope={"anonymous_id": "v"})
+    assert journey.reasons("merge_refused") == ["already_merged"] * 2
+
+
 def test_merging_in_a_circle_is_refused() -> None:
     journey = Journey(SERIES)
     journey.publish("page_viewed", 0, customer="bob")
@@ -316,6 +327,17 @@ def test_the_crm_tidies_up_whom_it_has_merged_away_and_the_person_goes_on() -> N
     journey.advance(to=DAY_MS)
     assert [send.customer_id for send in journey.sends("second")] == ["ada"]
     assert journey.reasons("merge_refused") == ["already_merged"]
+
+
+def test_who_deletes_a_visitor_that_was_merged_away_deletes_the_person() -> None:
+    journey = Journey(SERIES)
+    visit(journey, "signup", 0)
+    identify(journey, 1)
+    visit(journey, "customer_deleted", 2)
+    journey.advance(to=DAY_MS)
+    assert journey.reasons("execution_ended") == ["customer_deleted"]
+    assert journey.sends("second") == []
+    assert (journey.customer().counts, journey.reasons("merge_refused")) == ({}, [])
 
 
 def test_what_comes_for_somebody_deleted_since_is_said_once_a_day_and_fires_nothing_else() -> None:
