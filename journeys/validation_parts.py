@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from journeys.best_hours import HOURS
-from journeys.conditions import comparison_mistake
 from journeys.emitting import RESERVED_TYPES
 from journeys.fields import compile_field
 from journeys.goals import compile_value_field
@@ -337,17 +336,14 @@ def _check_comparison(comparison: Comparison, spot: Spot, known: Known) -> Itera
 
 def _check_performed(comparison: Comparison, spot: Spot, known: Known) -> Iterator[Problem]:
     reading = read(comparison.value, Performed, spot.path, file=spot.file)
-    problems = list(reading.problems)
+    yield from reading.problems
     for node in reading.nodes:
         inner = Spot(spot.file, node.path)
         if isinstance(node.value, Comparison) and not (node.value.field or "").startswith("event."):
             right = "a field of the event that is counted, such as event.total"
-            problems.append(inner.under("field").wrong(f"is {shown(node.value.field)}", right))
+            yield inner.under("field").wrong(f"is {shown(node.value.field)}", right)
         else:
-            problems += check_part(node.value, inner, known)
-    if not problems and (mistake := comparison_mistake(comparison)) is not None:
-        problems.append(spot.wrong(mistake, "{event_type, min_count, within_hours, where}"))
-    yield from problems
+            yield from check_part(node.value, inner, known)
 
 
 def _check_clock(text: str, spot: Spot) -> Iterator[Problem]:

@@ -15,6 +15,7 @@ from schemas.instants import HOUR_MS
 from tests.journey import (
     HELLO,
     NEEDY,
+    SHORT,
     Document,
     Journey,
     after,
@@ -319,7 +320,7 @@ def test_an_experiment_step_is_a_split_that_is_recorded(given: str | None, salt:
 
 def problems(*documents: Document) -> list[str]:
     """Return the paths of what is wrong."""
-    values: list[Document] = [BASE, {**BASE, "id": "b"}, HELLO, NEEDY, OTHER, *documents]
+    values: list[Document] = [BASE, {**BASE, "id": "b"}, HELLO, NEEDY, OTHER, *SHORT, *documents]
     return [one.path for one in validate([Raw(file="f", value=dict(value)) for value in values]).problems]
 
 

@@ -426,6 +426,20 @@ REFUSALS: Final[list[tuple[str, Json, str, str, str]]] = [
         "did you mean 'event'?",
     ),
     (
+        "a mistake in what is counted",
+        workflow(
+            settings={
+                "goal": {
+                    "operator": "performed",
+                    "value": {"event_type": "e", "where": {"field": "event.x", "operator": "matches", "value": "("}},
+                }
+            }
+        ),
+        "settings.goal.value.where.value",
+        "",
+        "a regular expression",
+    ),
+    (
         "a field with an empty part",
         guarded(field="event..x", operator="eq", value=1),
         f"{GUARD}.field",
