@@ -634,7 +634,8 @@ def _links(draw: st.DrawFn) -> Document:
     kind = draw(st.sampled_from(("identify", "alias", "customer_merged")))
     customer: Document = {"type": kind, "customer_id": draw(st.sampled_from(CUSTOMERS))}
     if kind == "customer_merged":
-        return customer | {"properties": {"merged_id": draw(st.sampled_from(CUSTOMERS))}}
+        # One event that absorbs two has two decisions in one place.
+        return customer | {"anonymous_id": None, "properties": {"merged_id": draw(st.sampled_from(CUSTOMERS))}}
     return customer | {"anonymous_id": draw(st.sampled_from(VISITORS))}
 
 
