@@ -28,6 +28,7 @@ from tidings.commands.simulate import simulate_command
 from tidings.commands.status import status
 from tidings.commands.up import up
 from tidings.commands.validate import validate
+from tidings.printing import printable
 
 _SIGNALLED: Final = 128
 """Added to a signal's number, it is the exit code of a process that the signal ended, as shells have it."""
@@ -70,7 +71,9 @@ def main() -> None:
     try:
         app()
     except TidingsError as error:
-        typer.echo(f"tidings: {error}", err=True)
+        # What is wrong is often repeated, and may be anything; each line of ours is a line.
+        said = "\n".join(printable(line) for line in str(error).split("\n"))
+        typer.echo(f"tidings: {said}", err=True)
         sys.exit(1)
     except KafkaException as error:
         typer.echo(f"tidings: Kafka refused or doesn't answer: {error.args[0].str()}", err=True)

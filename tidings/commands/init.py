@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from schemas.errors import TidingsError
+from tidings.printing import printable
 
 FIRST_FOLDER: Final[Traversable] = files("tidings") / "first_folder"
 """Lies within the program, so that an installed one has it too."""
@@ -26,8 +27,8 @@ def init(
     except OSError as error:
         msg = f"can't make {folder}: {error.strerror}"
         raise TidingsError(msg) from None
-    named = shlex.quote(str(folder))
-    typer.echo(f"{folder} has {', '.join(_FILES)}. What to do with it:\n")
+    named = printable(shlex.quote(str(folder)))
+    typer.echo(f"{printable(str(folder))} has {', '.join(_FILES)}. What to do with it:\n")
     for command, what in (
         (f"tidings validate {named}", "everything that is wrong with it, at once"),
         (f"tidings check {named}", "its tests, and laws tried on generated histories"),
