@@ -630,6 +630,13 @@ REFUSALS: Final[list[tuple[str, Json, str, str, str]]] = [
         "is 'ftp://shop.example'",
         "https://",
     ),
+    (
+        "a public address that is none",
+        {"kind": "settings", "public_url": "https://[shop"},
+        "public_url",
+        "is 'https://[shop'",
+        "https://",
+    ),
 ]
 
 

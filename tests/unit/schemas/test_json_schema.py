@@ -24,6 +24,7 @@ VALIDATOR = Draft202012Validator(definitions_schema())
 ALL_REFUSALS = [*REFUSALS, *SPEC_REFUSALS]
 UNSAYABLE = frozenset(
     {
+        "a public address that is none",
         "a mistake in what is counted",
         "two steps of one id",
         "a trigger with the position of another as its id",

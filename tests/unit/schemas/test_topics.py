@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.log import Clock
-from schemas.topics import SEND_TOPIC_OF_CHANNEL, schemas_topic, topics, watermarks_topic
+from schemas.topics import SEND_TOPIC_OF_CHANNEL, dead_letters_settled_topic, schemas_topic, topics, watermarks_topic
 
 NAMES = [
     *("behavioral-events", "engagement-events", "crm-events"),
@@ -91,3 +91,9 @@ def test_the_topic_of_schemas_is_shared() -> None:
 def test_each_channel_has_its_topic() -> None:
     """A channel's sends go to the topic of its name."""
     assert {channel: f"{channel}-sends" for channel in SEND_TOPIC_OF_CHANNEL} == SEND_TOPIC_OF_CHANNEL
+
+
+def test_what_was_done_with_dead_letters_is_remembered_for_good_in_one_partition() -> None:
+    spec = dead_letters_settled_topic("p.")
+    assert (spec.name, spec.partitions) == ("p.dead-letters-settled", 1)
+    assert spec.config["cleanup.policy"] == "compact"
