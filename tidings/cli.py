@@ -75,9 +75,19 @@ def main() -> None:
         said = "\n".join(printable(line) for line in str(error).split("\n"))
         typer.echo(f"tidings: {said}", err=True)
         sys.exit(1)
+    except UnicodeEncodeError:
+        # Bytes that aren't UTF-8 come from a shell as halves of characters, which no id and no text of ours can hold.
+        if all(_is_text(word) for word in sys.argv):
+            raise
+        typer.echo("tidings: what was said isn't text in UTF-8", err=True)
+        sys.exit(1)
     except KafkaException as error:
         typer.echo(f"tidings: Kafka refused or doesn't answer: {error.args[0].str()}", err=True)
         sys.exit(1)
+
+
+def _is_text(word: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in word)
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:
