@@ -30,7 +30,9 @@ def system(kafka: KafkaUnderTest, prefix: str, tmp_path: Path) -> Iterator[Syste
 def test_an_operator_sees_stops_and_lets_go_on_what_runs(system: System, tmp_path: Path) -> None:
     """Status, impact and the stop button: what is stopped doesn't go out, and goes out when it is let go on."""
     first, second = _written(tmp_path / "first", LATER), _written(tmp_path / "second", EDITED)
-    assert "version 1" in system.say("apply", str(first), "--at", _at(0)).lower()
+    said = system.say("apply", str(first), "--at", _at(0))
+    assert "Within 24 h 0 customers would be mailed" in said
+    assert "Version 1 is in force" in said
     system.start("worker")
     system.append([_signup(number, 1) for number in range(5)])
     system.wait_for_worker()

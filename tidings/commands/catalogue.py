@@ -90,7 +90,7 @@ def apply(
     when, latest = moment(given_at, connection, prefix), latest_version(connection, prefix)
     editing = read_editing(mode, step_map or [], gone, latest, valid.definitions)
     found = differences([] if latest is None else latest.stored.documents, valid.documents)
-    if latest is not None and found and not yes:
+    if found and not yes:
         after = next_catalogue(connection, prefix, valid.definitions, editing, when.at)
         ask_before_mailing(console, mailed_within_a_day(read_standing(connection, prefix), after, when.at))
     applied = apply_catalogue(
