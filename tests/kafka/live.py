@@ -58,17 +58,23 @@ class Live:
         folder.mkdir()
         for number, document in enumerate(documents):
             (folder / f"{number}.json").write_bytes(msgspec.json.encode(document))
-        done = tidings("apply", str(folder), "--yes", env=self.env)
-        assert done.returncode == 0, done.stderr
+        self.say("apply", str(folder), "--yes")
 
     def start(self, command: str) -> None:
         """Start `tidings worker` or `tidings ingest`, as a user would: the wall clock is the default."""
         argv = [str(PROGRAM), command, "--folder", str(self.folder / command)]
         self.supervisor.start(command, argv, environment=self.env)
 
-    def stop(self, command: str) -> None:
-        """End a process, as an operator would."""
-        self.supervisor.stop(command)
+    def stop(self, *commands: str) -> None:
+        """End processes, as an operator would."""
+        for command in commands:
+            self.supervisor.stop(command)
+
+    def say(self, *words: str) -> str:
+        """Run a command that must succeed, and return what it printed."""
+        done = tidings(*words, env=self.env)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def all_is_ingested(self) -> bool:
         """Say whether the ingest has told the group that it has read everything."""
@@ -79,9 +85,11 @@ class Live:
             for topic in topics
         )
 
-    def publish(self, name: str, customer: str, at: Millis | None = None, **properties: object) -> Millis:
-        """Publish an event of now, or of another instant; return which."""
-        instant = wall_ms() if at is None else at
+    def publish(
+        self, name: str, customer: str, *, topic: str = "behavioral-events", preferences: Document | None = None
+    ) -> Millis:
+        """Publish an event of now; return its instant."""
+        instant, more = wall_ms(), {} if preferences is None else {"preferences": preferences}
         self._published += 1
         value = msgspec.json.encode(
             {
@@ -89,10 +97,10 @@ class Live:
                 "type": name,
                 "customer_id": customer,
                 "occurred_at": format_instant(instant),
-                "properties": {"email": f"{customer}@shop.example", **properties},
+                "properties": {"email": f"{customer}@shop.example", **more},
             }
         )
-        self._producer.produce(f"{self.prefix}behavioral-events", value=value, timestamp=instant)
+        self._producer.produce(f"{self.prefix}{topic}", value=value, timestamp=instant)
         assert self._producer.flush(60) == 0
         return instant
 
