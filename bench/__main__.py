@@ -1,6 +1,7 @@
 """`make bench`, or `python -m bench [--laps N] [--save]`; ends with 1 when the output isn't the reference's.
 
-`python -m bench timers [--customers N] [--workers N]` measures timers by the wall clock.
+`python -m bench timers [--customers N] [--workers N]` measures timers by the wall clock, `python -m bench replay
+[--laps N]` replay.
 """
 
 import argparse
@@ -8,6 +9,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench import replay
 from bench.report import machine, report, save
 from bench.timers import CUSTOMERS, TimersFailed, run_timers, told
 from bench.trigger_job import WorkerFailed, WrongOutput, run_job
@@ -21,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def main() -> int:
     """Measure, and print what was measured."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Tidings against reading and decoding alone.")
-    parser.add_argument("what", nargs="?", choices=["job", "timers"], default="job", help="what is measured")
+    parser.add_argument("what", nargs="?", choices=["job", "timers", "replay"], default="job", help="what is measured")
     parser.add_argument("--customers", type=int, default=CUSTOMERS, help="timers due in one second (default 100,000)")
     parser.add_argument("--workers", type=int, default=1, help="workers for the timers (default 1)")
     parser.add_argument("--laps", type=int, default=3, help="how often each is measured, in turns (default 3)")
@@ -35,6 +37,9 @@ def main() -> int:
                 print(
                     "\n" + told(run_timers(kafka.connection, cache / "timers", options.customers, options.workers, say))
                 )
+                return 0
+            if options.what == "replay":
+                print("\n" + replay.told(replay.run_replay(kafka.connection, cache, options.laps, say)))
                 return 0
             measured = run_job(kafka.connection, cache, options.laps, say)
     except WrongOutput as error:

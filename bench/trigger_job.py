@@ -91,8 +91,8 @@ def run_job(connection: Connection, cache: Path, laps: int, say: Say) -> Measure
         rounds: list[Round] = []
         for one, two in zip(prefixes[1::2], prefixes[2::2], strict=True):
             raw, batches = _read_raw(connection, prefix, "each"), _read_raw(connection, prefix, "batches")
-            tidings = _fold(connection, prefix, one, events, cache, workers=1)
-            two_workers = _fold(connection, prefix, two, events, cache, workers=2)
+            tidings = fold_lap(connection, prefix, one, events, cache, workers=1)
+            two_workers = fold_lap(connection, prefix, two, events, cache, workers=2)
             say(
                 f"lap {len(rounds) + 1} of {laps}: {_speed(raw)} raw, {_speed(tidings)} Tidings,"
                 f" {_speed(two_workers)} with two workers"
@@ -102,9 +102,9 @@ def run_job(connection: Connection, cache: Path, laps: int, say: Say) -> Measure
             rounds.append(Round(raw=raw, batches=batches, tidings=tidings, two_workers=two_workers))
         decisions = count_decisions(connection, prefixes[-1])
     finally:
-        _remove(connection, prefixes)
+        remove_laps(connection, prefixes)
     say("the rules alone, in memory")
-    alone = _run("bench.memory", str(path), str(DEFINITIONS), answer=Alone)
+    alone = run_measured("bench.memory", str(path), str(DEFINITIONS), answer=Alone)
     return Measured(
         events=events,
         event_bytes=path.stat().st_size // events - 15,
@@ -126,10 +126,10 @@ def _speed(lap: Lap) -> str:
 
 
 def _read_raw(connection: Connection, prefix: str, how: str) -> Lap:
-    return _run("bench.raw", connection.bootstrap_servers, prefix + CUSTOMER_LOG, how, answer=Lap)
+    return run_measured("bench.raw", connection.bootstrap_servers, prefix + CUSTOMER_LOG, how, answer=Lap)
 
 
-def _fold(connection: Connection, log_prefix: str, prefix: str, events: int, cache: Path, *, workers: int) -> Lap:
+def fold_lap(connection: Connection, log_prefix: str, prefix: str, events: int, cache: Path, *, workers: int) -> Lap:
     """Let workers fold the whole log between them, and return their lap."""
     names = [spec for spec in topics(prefix, PARTITIONS, PARTITIONS, "log") if spec.name in _written(prefix)]
     ensure_topics(connection, names)
@@ -181,14 +181,21 @@ def _compare(wanted: Counter[Start], came: Counter[Start]) -> None:
     )
 
 
-def _remove(connection: Connection, prefixes: list[str]) -> None:
-    delete_topics(connection, [spec.name for prefix in prefixes for spec in topics(prefix, 1, 1, "log")])
+def remove_laps(connection: Connection, prefixes: list[str]) -> None:
+    """Delete what laps have left."""
+    names = {spec.name for prefix in prefixes for spec in topics(prefix, 1, 1, "log")}
+    delete_topics(connection, sorted(names))
     groups = admin_client(connection).delete_consumer_groups([prefix + WORKER_GROUP for prefix in prefixes[1:]])
     for deleted in groups.values():
         deleted.exception()
 
 
-def _run(module: str, *arguments: str, answer: type[Answer]) -> Answer:
+def run_measured(module: str, *arguments: str, answer: type[Answer]) -> Answer:
+    """Run a module in a process of its own, and return the answer that it prints.
+
+    Raises:
+        WorkerFailed: it failed.
+    """
     argv = [sys.executable, "-m", module, *arguments]
     try:
         done = subprocess.run(argv, stdout=subprocess.PIPE, check=True, timeout=PATIENCE_S)  # noqa: S603
