@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from schemas.errors import TidingsError
+from schemas.events import Json
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis, format_instant, parse_instant
 from tests.kafka.runs import World, written_world
 from tests.strategies import BEGIN, UNTIL, Document, Line, definitions, histories, workflows
@@ -193,8 +194,12 @@ def drawn(number: int, strategy: st.SearchStrategy[T]) -> T:
 
 
 def _in_order(number: int, lines: list[Line]) -> Iterator[tuple[Millis, bytes]]:
-    """Yield a history's lines with the clock at each, ids and customers made this history's own."""
-    clock = 0
+    """Yield a history's lines with the clock at each, ids and customers made this history's own.
+
+    An event that comes again when its id is forgotten is another one here: ids of what it leads to are made of it, and
+    would come twice.
+    """
+    clock, first_at = 0, dict[Json, Millis]()
     for line in lines:
         if isinstance(line, str):
             yield clock, line.encode()
@@ -204,6 +209,8 @@ def _in_order(number: int, lines: list[Line]) -> Iterator[tuple[Millis, bytes]]:
             if isinstance(event.get(name), str):
                 event[name] = f"{event[name]}-{number}"
         clock = max(clock, _arrived(event))
+        if clock - first_at.setdefault(event["event_id"], clock) >= DAY_MS:
+            event["event_id"] = f"{event['event_id']}-{clock}"
         yield clock, msgspec.json.encode(event)
 
 
