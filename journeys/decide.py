@@ -26,11 +26,12 @@ from journeys.answer_hours import RESPONSES, count_response, hour_of
 from journeys.catalogue import Catalogue, CompiledTrigger, Plan, timer_rank
 from journeys.changes import AwaitedChange, Change, membership_change
 from journeys.commands import held_deadline, is_due, is_named
+from journeys.compiled import add_place, advance_relaxed, advance_strict, count_raises, observe, seen_before
 from journeys.conditions import remember
 from journeys.executions import end, resume, start, take_event, workflow_of
 from journeys.experiments import assigned
 from journeys.forgetting import FORGOTTEN, forget_due, forget_visitor
-from journeys.frequency import count_raises, forget
+from journeys.frequency import forget
 from journeys.judging import attribute, attribute_in_time, concerns, judge, judge_in_time, may_hold, next_flip
 from journeys.keeping import keep_after_event, keep_due, keep_in_time, keep_under_new_catalogue, note_crm_changes
 from journeys.migrating import migrate
@@ -50,7 +51,6 @@ from journeys.watching import CHURNED, INACTIVITY_MS, NOTHING
 from schemas.customer import (
     MAX_SEGMENTS,
     NO_DEADLINE,
-    SEEN_EVENTS,
     Absence,
     Customer,
     Execution,
@@ -60,7 +60,7 @@ from schemas.customer import (
 from schemas.decisions import Effect
 from schemas.events import CRM_TYPES, WEBHOOK_ANSWERED, Event, Json
 from schemas.identity import event_hash
-from schemas.instants import DAY_MS, MINUTE_MS, Millis, as_text, format_instant, utc_day
+from schemas.instants import MINUTE_MS, Millis, as_text, format_instant, utc_day
 from schemas.log import Command
 
 Awaited = tuple[CompiledTrigger, Change]
@@ -160,7 +160,7 @@ def _sooner(soonest: Millis, due_at: Millis | None) -> Millis:
 
 
 def _decide_event(customer: Customer, event: Event, catalogue: Catalogue, now: Millis) -> list[Effect]:
-    if _seen_before(customer, event.event_id, now):
+    if seen_before(customer.seen, event_hash(event.event_id), now):
         catalogue.unrecorded.repeats += 1
         return []
     customer.now = now
@@ -203,7 +203,7 @@ def _apply(turn: Turn, event: Event) -> None:
         _move_executions(turn, event)
     place = 0
     if catalogue.has_strict_sequences and event.stream == "behavioral":
-        place = sequences.add_place(customer.timeline, event.occurred_at)
+        place = add_place(customer.timeline, event.occurred_at)
     rises = _NO_RISES
     if before is not None and may_rise(customer, before, catalogue):
         rises = rises_of(turn.scene, before, catalogue.rises)
@@ -283,10 +283,10 @@ def _completes(turn: Turn, trigger: CompiledTrigger, sequence: Sequence, event: 
     if memory is None:
         memory = customer.sequences[trigger.memory] = SequenceMemory()
     if not strict:
-        return sequences.advance_relaxed(memory, sequence, event.occurred_at, bits)
+        return advance_relaxed(memory, sequence, event.occurred_at, bits)
     if event.stream != "behavioral":
         place = sequences.place_between(customer.timeline, event.occurred_at)
-    return sequences.advance_strict(memory, sequence, place, bits, customer.timeline)
+    return advance_strict(memory, sequence, place, bits, customer.timeline)
 
 
 def _bits_that_hold(
@@ -347,36 +347,10 @@ def _drop(customer: Customer, event: Event, catalogue: Catalogue, now: Millis) -
     return turn.effects
 
 
-def _seen_before(customer: Customer, event_id: str, now: Millis) -> bool:
-    """Remember the event's id, 64 of them for 24 hours; tell whether it was remembered already."""
-    identity, seen = event_hash(event_id), customer.seen
-    horizon = now - DAY_MS
-    for oldest in seen.values():
-        if oldest <= horizon:
-            _forget(seen, horizon)
-        break
-    if identity in seen:
-        return True
-    seen[identity] = now
-    if len(seen) > SEEN_EVENTS:
-        del seen[next(iter(seen))]
-    return False
-
-
-def _forget(seen: dict[int, Millis], horizon: Millis) -> None:
-    stale = []
-    for identity, at in seen.items():
-        if at > horizon:
-            break
-        stale.append(identity)
-    for identity in stale:
-        del seen[identity]
-
-
 def _learn(turn: Turn, event: Event, plan: Plan) -> list[str]:
     """Take the event into the profile, and into what compiled clauses need to remember; name what changed besides."""
     customer, scene = turn.customer, turn.scene
-    if not profile.observe(customer, event, plan.weight, turn.catalogue.half_life_ms, turn.now):
+    if not observe(customer, event, plan.weight, turn.catalogue.half_life_ms, turn.now):
         _reach_bound(turn, "counted_event_types", {"event_type": event.type})
     if event.type in profile.PURCHASES:
         profile.add_purchase(customer, scene.event_properties())

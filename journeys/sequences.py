@@ -29,11 +29,11 @@ from schemas.instants import Millis
 
 KEPT_FOR_LATE_EVENTS: Final = 16
 """Events that a sequence keeps, beyond those it needs for events in order."""
-_SLACK: Final = 8
+SLACK: Final = 8
 """Removed at once, so that not every event moves the lists."""
 TIMELINE: Final = 32
 """Places of behavioral events that are kept; more than the items of any sequence."""
-_PLACES: Final = 64
+PLACES: Final = 64
 """Of one millisecond: even ones for behavioral events, odd ones for those between."""
 
 Test = Callable[[Scene], bool]
@@ -111,7 +111,7 @@ def advance_relaxed(memory: SequenceMemory, sequence: Sequence, at: Millis, bits
             return True
     elif _insert(memory, sequence, at, bits):
         return True
-    if len(places) > KEPT_FOR_LATE_EVENTS + _SLACK:
+    if len(places) > KEPT_FOR_LATE_EVENTS + SLACK:
         _forget_oldest(memory, sequence)
     return False
 
@@ -183,24 +183,24 @@ def _forget_oldest(memory: SequenceMemory, sequence: Sequence) -> None:
 
 def add_place(timeline: list[int], at: Millis) -> int:
     """Give a behavioral event its place in the timeline, behind those of the same instant; return it."""
-    floor = at * _PLACES
+    floor = at * PLACES
     if not timeline or timeline[-1] < floor:
         place = floor + 2
         timeline.append(place)
     else:
-        position = bisect_left(timeline, floor + _PLACES)
+        position = bisect_left(timeline, floor + PLACES)
         before = timeline[position - 1] if position else floor
-        place = min(max(before, floor) + 2, floor + _PLACES - 2)
+        place = min(max(before, floor) + 2, floor + PLACES - 2)
         timeline.insert(position, place)
-    if len(timeline) > TIMELINE + _SLACK:
-        del timeline[:_SLACK]
+    if len(timeline) > TIMELINE + SLACK:
+        del timeline[:SLACK]
     return place
 
 
 def place_between(timeline: list[int], at: Millis) -> int:
     """Return the place of another event: behind the behavioral ones of its instant that are there already."""
-    floor = at * _PLACES
-    position = bisect_left(timeline, floor + _PLACES)
+    floor = at * PLACES
+    position = bisect_left(timeline, floor + PLACES)
     return max(timeline[position - 1] if position else floor, floor) + 1
 
 
@@ -231,8 +231,8 @@ def advance_strict(
         completes = any(_is_run(memory, sequence, start, timeline) for start in starts)
     surplus = len(places) - length - KEPT_FOR_LATE_EVENTS
     if surplus > 0:
-        del places[: surplus + _SLACK]
-        del memory.bits[: surplus + _SLACK]
+        del places[: surplus + SLACK]
+        del memory.bits[: surplus + SLACK]
     return completes
 
 
@@ -246,7 +246,7 @@ def _is_run(memory: SequenceMemory, sequence: Sequence, start: int, timeline: li
     if any(those & sequence.void for those in bits[1:-1]):
         return False
     first, last = memory.places[start], memory.places[end - 1]
-    if sequence.within_ms is not None and last // _PLACES - first // _PLACES >= sequence.within_ms:
+    if sequence.within_ms is not None and last // PLACES - first // PLACES >= sequence.within_ms:
         return False
     if len(timeline) >= TIMELINE and first < timeline[0]:
         # What stood between isn't known any more.

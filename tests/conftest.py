@@ -4,6 +4,8 @@ The worlds that `make test` tries are the same each time, so that what fails is 
 others, and prints the seed that brings them back.
 """
 
+import sys
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -18,6 +20,13 @@ settings.load_profile("tidings")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let `make spoilt` ask for all 10,000 files."""
     parser.addoption("--spoilt", type=int, default=300, metavar="N", help="how many spoilt definition files to try")
+    parser.addoption("--plain", action="store_true", help="test the Python twins of what is compiled")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hide what is compiled, before anything imports it."""
+    if config.getoption("--plain"):
+        sys.modules["journeys._hot"] = None  # type: ignore[assignment]  # how an import is told that there is none
 
 
 @pytest.fixture
