@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
-from hypothesis import assume, event, given
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from agents.what_if import Change, WhatIf
@@ -17,6 +17,7 @@ from schemas.events import Json
 from schemas.instants import EARLIEST, HOUR_MS, Millis, format_instant, parse_instant
 from schemas.linking import LINK, MergeOut, encode_link, log_records
 from schemas.log import CatalogueMark, FinalMark, encode_event, encode_mark
+from tests.journey import AT_ONCE, trigger, wait, workflow
 from tests.property.test_decide import arrivals, few, once
 from tests.strategies import BEGIN, UNTIL, Document, Line, as_file, definitions, histories
 from tidings.event_file import Line as FileLine
@@ -111,7 +112,7 @@ def quiet(history: list[Line]) -> list[Line]:
 def test_no_edit_changes_nothing(documents: list[Document], history: list[Line], hours: int | None) -> None:
     """Whatever happens, opens and clicks included, and whenever the same definitions come into force."""
     since = None if hours is None else BEGIN + hours * HOUR_MS
-    history = once(history)
+    documents, history = [*documents, *SURE], [*_addresses(history), *once(history)]
     worlds = what_if(documents, documents, history, since)
     if since is None:
         assert worlds.changes() == []
@@ -119,11 +120,12 @@ def test_no_edit_changes_nothing(documents: list[Document], history: list[Line],
 
 
 @few
-@given(definitions(), definitions(), histories(bad_lines=False))
+@given(definitions(), definitions(), histories(bad_lines=False), st.data())
 def test_without_engagement_what_differs_is_the_difference_of_two_simulations(
-    first: list[Document], second: list[Document], history: list[Line]
+    first: list[Document], second: list[Document], history: list[Line], data: st.DataObject
 ) -> None:
-    history = quiet(history)
+    history = [*_addresses(history), *quiet(history)]
+    first, second = [*first, *SURE], [*second, *data.draw(st.sampled_from(([], SURE, LATER, REWORDED)))]
     before, after = simulated(first, history), simulated(second, history)
     worlds = what_if(first, second, copy.deepcopy(history))
     expected = differing(before, after)
@@ -137,18 +139,43 @@ def test_without_engagement_what_differs_is_the_difference_of_two_simulations(
 def test_with_engagement_certain_and_uncertain_differences_contain_it(
     first: list[Document], second: list[Document], history: list[Line], data: st.DataObject
 ) -> None:
-    """Opens and clicks answer the sends of the first world, some of which the second never makes."""
-    history = once(history)
+    """Opens and clicks answer the sends of the first world, some of which the second never makes, or makes later."""
+    history = [*_addresses(history), *once(history)]
+    first, second = [*first, *SURE], [*second, *data.draw(st.sampled_from(([], SURE, LATER, REWORDED)))]
     sends = list(simulated(first, history).values())
-    assume(sends)
     answered = [*history, *(_answer(send, number, data) for number, send in enumerate(sends[:20]))]
     answered.sort(key=_arrival)
     before, after = simulated(first, answered), simulated(second, answered)
     worlds = what_if(first, second, copy.deepcopy(answered))
     changes = worlds.changes()
     missed = differing(before, after).keys() - listed(changes).keys()
+    event(f"certain {any(change.certain for change in changes)}")
     event(f"uncertain {any(not change.certain for change in changes)}")
     assert not missed
+
+
+def _sure(*before: Document, text: str = "Sure") -> list[Document]:
+    """Write a workflow that mails whoever does anything, whatever the caps and hours."""
+    configuration: Document = {"template_id": "sure", "category": "transactional", "timing": AT_ONCE}
+    steps: list[Document] = [*before, {"id": "sure-mail", "type": "email", "configuration": configuration}]
+    on = [trigger(name) for name in ("signup", "page_viewed", "order_completed")]
+    template: Document = {"kind": "template", "id": "sure", "content_template": f"<p>{text}</p>"}
+    return [template, workflow(*steps, id="sure", on=on, allow_multiple_executions=True, category="transactional")]
+
+
+SURE = _sure()
+REWORDED = _sure(text="Certainly")
+LATER = _sure(wait("wait", "sure-mail", duration_hours=2))
+
+
+def _addresses(history: list[Line]) -> list[Line]:
+    """Let everybody have an address from the beginning."""
+    names = sorted({str(line["customer_id"]) for line in history if isinstance(line, dict) and line.get("customer_id")})
+    return [
+        {"event_id": f"address-{name}", "customer_id": name, "type": "customer_updated", "occurred_at": BEGIN,
+         "properties": {"email": f"{name}@shop.example"}}
+        for name in names
+    ]  # fmt: skip
 
 
 def _answer(send: Send, number: int, data: st.DataObject) -> Line:
