@@ -11,6 +11,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -49,7 +50,7 @@ from schemas.log import (
 from schemas.outbound import EncodeEffect
 from schemas.topics import CUSTOMER_LOG, DECISIONS, SEND_TOPIC_OF_CHANNEL, WEBHOOK_CALLS
 from schemas.waiting import Held
-from streams.fold import Folded, Output, Record
+from streams.fold import Folded, Header, Output, Record
 from streams.partitions import partition_of
 from tables.customers import CustomersTable
 from tables.waiting import WAITING_PREFIX
@@ -289,23 +290,23 @@ class CustomerFold:
                 outputs = []
         yield self._folded(outputs, record.offset + 1)
 
-    def _outputs(self, outcome: Outcome, sequence: bytes | None) -> Iterator[Output]:
-        key = outcome.customer_id.encode()
+    def _outputs(self, outcome: Outcome, sequence: bytes | None) -> list[Output]:
+        key, now, encode = outcome.customer_id.encode(), outcome.now, self._encode
         self._counted.add(outcome.effects)
+        outputs = []
         for place, effect in enumerate(outcome.effects, outcome.first_place):
-            headers = [(POSITION, pack_place(place))]
+            headers = _first_header(place)
             if sequence is not None:
-                headers.append((SEQUENCE, sequence))
+                headers = (*headers, (SEQUENCE, sequence))
             topic = self._decisions_topic
             if isinstance(effect, Send):
                 topic = self._send_topics[effect.channel]
-                headers.append(("send_id", effect.send_id.encode()))
+                headers = (*headers, ("send_id", effect.send_id.encode()))
             elif isinstance(effect, WebhookCall):
                 topic = self._webhooks_topic
-                headers.append(("call_id", effect.call_id.encode()))
-            yield Output(
-                topic=topic, key=key, value=self._encode(effect), timestamp=outcome.now, headers=tuple(headers)
-            )
+                headers = (*headers, ("call_id", effect.call_id.encode()))
+            outputs.append(Output(topic=topic, key=key, value=encode(effect), timestamp=now, headers=headers))
+        return outputs
 
     def _folded(self, outputs: list[Output], next_offset: int) -> Folded:
         self._next_offset = next_offset
@@ -352,3 +353,8 @@ class CustomerFold:
         stored_under = number - 1 if self._engine.is_taking_over else number
         changes = table.take_changes(stored_under, self._next_offset - 1)
         return [*changes, *self._engine.waiting.take_changes(), *self._engine.quotas.take_changes(), position]
+
+
+@lru_cache(maxsize=4_096)
+def _first_header(place: int) -> tuple[Header, ...]:
+    return ((POSITION, pack_place(place)),)

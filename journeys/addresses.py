@@ -97,14 +97,21 @@ def email_status(address: str) -> EmailStatus:
 
 def _judge_domain(address: str, domain: str) -> EmailStatus:
     """Judge an address of possible syntax by its domain, then by its name."""
+    by_domain = _domain_status(domain)
+    if by_domain is not None:
+        return by_domain
+    name = address.rpartition("@")[0].partition("+")[0]
+    return "role" if name.lower() in ROLES else "valid"
+
+
+@lru_cache(maxsize=4_096)
+def _domain_status(domain: str) -> EmailStatus | None:
+    """Return what a domain says of all its addresses; None for nothing."""
     labels = domain.split(".")
     if labels[-1] in SPECIAL_USE_DOMAIN_NAMES:
         return "undeliverable"
     under = [".".join(labels[start:]) for start in range(len(labels))]
-    if _DOCUMENTATION.isdisjoint(under) and not blocklist.isdisjoint(under):
-        return "disposable"
-    name = address.rpartition("@")[0].partition("+")[0]
-    return "role" if name.lower() in ROLES else "valid"
+    return "disposable" if _DOCUMENTATION.isdisjoint(under) and not blocklist.isdisjoint(under) else None
 
 
 def _ascii_domain(address: str, *, anywhere: bool) -> str | None:

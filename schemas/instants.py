@@ -81,8 +81,12 @@ def _parse_text(text: str) -> Millis:
         raise ValueError(msg) from None
 
 
+@lru_cache(maxsize=4_096)
 def format_instant(instant: Millis) -> str:
-    """Write an instant as RFC 3339 in UTC with milliseconds, ending in Z."""
+    """Write an instant as RFC 3339 in UTC with milliseconds, ending in Z.
+
+    Remembered, because a decision writes the same few instants again and again, and so do many who are due at once.
+    """
     day, within = divmod(instant, DAY_MS)
     second, millisecond = divmod(within, SECOND_MS)
     minute, second = divmod(second, 60)
