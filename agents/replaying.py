@@ -95,7 +95,7 @@ class PartitionReplay(Struct, frozen=True, kw_only=True):
     unchecked: int
     """How many can't be compared, because retention has deleted what was written."""
     undecided: int
-    """Offsets of the log that the workers hadn't folded yet."""
+    """Records of the log that the workers hadn't folded yet."""
     is_given_up: bool = False
 
 
@@ -240,7 +240,7 @@ def replay_partition(
     """
     shadow = Shadow(plan, partition, reach, catalogues)
     end = reach.position if plan.offsets is None else min(plan.offsets[1], reach.position)
-    count, is_given_up = 0, False
+    count, undecided, is_given_up = 0, 0, False
     with asyncio.Runner() as runner:
         for records in slices(plan, partition, shadow.start, end):
             shadow.take(runner, records)
@@ -254,9 +254,10 @@ def replay_partition(
         if is_whole:
             shadow.save()
             # The workers went on meanwhile, or stand within a mark: what they wrote follows from what comes next.
-            following = slices(plan, partition, end, reach.log_end)
-            while shadow.awaits() and (records := next(following, [])):
-                shadow.take(runner, records)
+            for records in slices(plan, partition, end, reach.log_end):
+                undecided += len(records)
+                if shadow.awaits():
+                    shadow.take(runner, records)
     for comparison in shadow.comparisons.values():
         comparison.finish(before=end, is_whole=is_whole)
     differences = [found for comparison in shadow.comparisons.values() for found in comparison.differences]
@@ -267,7 +268,7 @@ def replay_partition(
         same={name: comparison.same for name, comparison in shadow.comparisons.items()},
         differences=sorted(differences, key=lambda found: (found.at, found.customer_id, found.record_id)),
         unchecked=sum(comparison.unchecked for comparison in shadow.comparisons.values()),
-        undecided=reach.log_end - reach.position,
+        undecided=undecided,
         is_given_up=is_given_up,
     )
 

@@ -83,7 +83,7 @@ from schemas.log import CatalogueMark
 from streams.connection import Connection
 with log_writer(Connection(bootstrap_servers=sys.argv[1]), sys.argv[2]) as writer:
     writer.put("definitions", b"{}", 0, key=b"1")
-    writer.mark(CatalogueMark(number=1, rules_version=1, tzdata="x"), 0, 0)
+    writer.mark(CatalogueMark(number=1, rules_version=1, tzdata="x"), 0, None, 0)
     writer._producer.flush()
     print("half", flush=True)
     time.sleep(60)

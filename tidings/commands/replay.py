@@ -214,7 +214,7 @@ def _tell(
     if unchecked:
         console.print(f"{unchecked:,} records can't be compared: what was written is older than what Kafka keeps.")
     if undecided:
-        console.print(f"{undecided:,} offsets of the log weren't decided yet when the replay began.")
+        console.print(f"{undecided:,} records of the log weren't decided yet when the replay began.")
     if any(result.is_given_up for result in results):
         console.print("So much differs that the rest wasn't looked at.")
     if differences:

@@ -93,7 +93,7 @@ def up(
         if definitions is not None:
             apply(definitions, yes=yes)
         watch.start()
-        _introduce(settings, connection, folder, url)
+        _introduce(settings, connection, folder, url, definitions)
         upkeep.start()
         _look_until_stopped(upkeep, supervisor)
 
@@ -218,10 +218,13 @@ def _fresh_logs(folder: Path) -> Path:
     return logs
 
 
-def _introduce(settings: Settings, connection: Connection, folder: Path, url: str) -> None:
+def _introduce(settings: Settings, connection: Connection, folder: Path, url: str, definitions: Path | None) -> None:
     prefix, local = settings.topic_prefix, settings.bootstrap_servers is None
-    version = stored_version(connection, prefix)
+    # What was applied a moment ago is committed, but may not be readable yet.
+    version = None if definitions is not None else stored_version(connection, prefix)
     in_force = "nothing is in force yet" if version is None else f"version {version.stored.number} is in force"
+    if definitions is not None:
+        in_force = f"those in {definitions} are in force"
     if settings.log_format == "json":
         log.info("Kafka at %s, topics %s, %s", connection.bootstrap_servers, prefix, in_force)
         log.info("metrics and readiness of all at %s, logs in %s", url, folder / "log")
