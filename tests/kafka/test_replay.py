@@ -143,6 +143,22 @@ def _without_a_workflow(folder: Path, known: list[Record]) -> str:
     raise AssertionError("no workflow has sent anything")
 
 
+def test_explain_tells_the_same_from_the_log_and_from_the_file(kept: Kept) -> None:
+    """Read from the customer log with its marks, a customer's story is that of `simulate`'s engine over the file."""
+    own = Counter(str(record["customer_id"]) for record in kept.records if record["record"] == "decision")
+    world = kept.folder / "world"
+    env = environment(kept.folder, kept.bootstrap, TIDINGS_TOPIC_PREFIX=kept.prefix)
+    for someone, _ in own.most_common(2):
+        live = tidings("explain", someone, env=env)
+        assert live.returncode == 0, live.stderr
+        up_to = live.stdout.partition("up to ")[2].partition("\n")[0]
+        files = ["--definitions", str(world / "definitions"), "--events", str(world / "events.ndjson"), "--at", up_to]
+        assert live.stdout == tidings("explain", someone, *files, env=env).stdout
+    unknown = tidings("explain", "nobody-knows-her", env=env)
+    assert unknown.returncode == 1
+    assert "nothing is known of a customer nobody-knows-her" in unknown.stderr
+
+
 def test_a_replay_goes_on_from_its_snapshots_also_when_the_log_before_is_gone(kept: Kept, tmp_path: Path) -> None:
     """The second time nothing is folded again; what Kafka deletes isn't missed, and without snapshots is named."""
     folder = str(tmp_path / "snapshots")
@@ -220,19 +236,3 @@ def test_nonsense_is_refused_in_words(kept: Kept, options: list[str], said: str)
 def _decisions(said: str) -> int:
     found = re.search(r"([\d,]+) of [\d,]+ decisions", said)
     return int(found[1].replace(",", "")) if found else 0
-
-
-def test_explain_tells_the_same_from_the_log_and_from_the_file(kept: Kept) -> None:
-    """Read from the customer log with its marks, a customer's story is that of `simulate`'s engine over the file."""
-    own = Counter(str(record["customer_id"]) for record in kept.records if record["record"] == "decision")
-    world = kept.folder / "world"
-    env = environment(kept.folder, kept.bootstrap, TIDINGS_TOPIC_PREFIX=kept.prefix)
-    for someone, _ in own.most_common(2):
-        live = tidings("explain", someone, env=env)
-        assert live.returncode == 0, live.stderr
-        up_to = live.stdout.partition("up to ")[2].partition("\n")[0]
-        files = ["--definitions", str(world / "definitions"), "--events", str(world / "events.ndjson"), "--at", up_to]
-        assert live.stdout == tidings("explain", someone, *files, env=env).stdout
-    unknown = tidings("explain", "nobody-knows-her", env=env)
-    assert unknown.returncode == 1
-    assert "nothing is known of a customer nobody-knows-her" in unknown.stderr
