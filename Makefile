@@ -32,18 +32,21 @@ help:
 	@echo 'make setup   fetch what is needed into .cache and .venv (the others do it themselves)'
 	@echo 'make clean   stop the local Kafka; delete .venv, .tidings and what tools left (.cache stays)'
 
+# Files of tests side by side. Those with Kafka wait for processes most of the time, each with a Kafka of its own.
+SIDE_BY_SIDE := --dist=loadfile --no-loadscope-reorder
+
 demo: setup
 	@$(BIN)/tidings demo
 
 test: check
-	@$(BIN)/pytest tests --ignore=tests/unit --ignore=tests/property
+	@$(BIN)/pytest --numprocesses=3 $(SIDE_BY_SIDE) tests --ignore=tests/unit --ignore=tests/property
 
 check: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest tests/unit tests/property
+	@$(BIN)/pytest --numprocesses=2 $(SIDE_BY_SIDE) tests/unit tests/property
 
 SEED ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
 laws: setup

@@ -27,7 +27,7 @@ from streams.watermarks import ReadTo, Watermarks, Word, encode_partitions, enco
 log = logging.getLogger("tidings.agents")
 
 COMMIT_EVERY_S: Final = 0.5
-TELL_EVERY_S: Final = 0.1
+TELL_EVERY_S: Final = 0.05
 """A timer waits so long at most for the word by which it may fire; within 250 ms it should have."""
 
 

@@ -1,6 +1,7 @@
 """Gives every test here a real Kafka; there is always one, so no test is skipped."""
 
 import itertools
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -45,6 +46,13 @@ class _Brokers:
         """Start our own again if a test left it stopped."""
         if self._own is not None:
             self._own.start()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_is_heard() -> None:
+    """Let what is started here hear SIGINT, also where a shell has started us in its background, where it is ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
