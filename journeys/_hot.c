@@ -10,25 +10,32 @@
 #include <math.h>
 #include <structmember.h>
 
-enum { FIRST_SEEN, LAST_ACTIVITY, ACTIVITY_SEEN_AT, SCORE, SCORE_AT, COUNTS, LAST, RECENT, SESSION, CUSTOMER_FIELDS };
-enum { OCCURRED_AT, TYPE, STREAM, SESSION_ID, EVENT_FIELDS };
+enum {
+    FIRST_SEEN, LAST_ACTIVITY, ACTIVITY_SEEN_AT, SCORE, SCORE_AT, COUNTS, LAST, RECENT, SESSION,
+    SEEN, NOW, BONDS, WATCHED_BY, STAGE, ATTRIBUTES, EXECUTIONS, ATTRIBUTABLE, SETTLED, TIMELINE, WINDOWS, SEQUENCES,
+    ABSENCES, SILENCES, STAGE_FLIP, SEGMENT_FLIPS, IS_VISITOR, CUSTOMER_FIELDS
+};
+enum { OCCURRED_AT, TYPE, STREAM, SESSION_ID, MACHINE, HAS_ADDRESS, EVENT_FIELDS };
 enum { STARTED_AT, LAST_AT, KNOWN_ID, EVENTS, PAGES, SESSION_FIELDS };
-enum { PLACES, BITS, LIVE, BEHIND, MEMORY_FIELDS };
-enum { LENGTH, LAST_BIT, VOID_BIT, SEQUENCE_FIELDS };
+enum { PLACES, BITS, LIVE, BEHIND, BASE, MEMORY_FIELDS };
+enum { LENGTH, LAST_BIT, VOID_BIT, WITHIN, SEQUENCE_FIELDS };
 
 static const char *const customer_fields[] = {"first_seen", "last_activity", "activity_seen_at", "score", "score_at",
-                                              "counts", "last", "recent", "session"};
-static const char *const event_fields[] = {"occurred_at", "type", "stream", "session_id"};
+                                              "counts", "last", "recent", "session", "seen", "now", "bonds",
+                                              "watched_by", "lifecycle_stage", "attributes", "executions",
+                                              "attributable", "settled", "timeline", "windows", "sequences", "absences",
+                                              "silences", "stage_flip", "segment_flips", "is_visitor"};
+static const char *const event_fields[] = {"occurred_at", "type", "stream", "session_id", "machine", "has_address"};
 static const char *const session_fields[] = {"started_at", "last_at", "session_id", "events", "pages"};
-static const char *const memory_fields[] = {"places", "bits", "live", "behind"};
-static const char *const sequence_fields[] = {"length", "last", "void"};
+static const char *const memory_fields[] = {"places", "bits", "live", "behind", "base"};
+static const char *const sequence_fields[] = {"length", "last", "void", "within_ms"};
 
 static PyTypeObject *Customer, *Event, *Session, *Memory, *Sequence;
 static Py_ssize_t customer_at[CUSTOMER_FIELDS], event_at[EVENT_FIELDS], session_at[SESSION_FIELDS],
     memory_at[MEMORY_FIELDS], sequence_at[SEQUENCE_FIELDS];
-static PyObject *engaged, *page_views, *behavioral;
+static PyObject *engaged, *page_views, *behavioral, *churned, *score_name;
 static PyObject *plain_observe, *plain_seen, *plain_add_place, *plain_relaxed, *plain_strict, *plain_raises;
-static long long recent_events, seen_events, session_gap_ms, day_ms, places_of_ms, most_timeline, kept_late, slack;
+static long long recent_events, seen_events, session_gap_ms, day_ms, places_of_ms, most_timeline, kept_late, slack, most_counted;
 
 #define FIELD(object, offset) (*(PyObject **)((char *)(object) + (offset)))
 #define PLAIN(function) PyObject_Vectorcall(function, args, count, NULL)
@@ -87,7 +94,14 @@ static PyObject *observe(PyObject *self, PyObject *const *args, Py_ssize_t count
     if (known_count == NULL && PyErr_Occurred()) return NULL;
     PyObject *known_last = known_count == NULL ? NULL : PyDict_GetItemWithError(lasts, type);
     if (known_last == NULL && PyErr_Occurred()) return NULL;
-    if (!number(known_count, &counted) || !number(known_last, &last)) return PLAIN(plain_observe);
+    if (known_count == NULL) {
+        int is_in_last = PyDict_Contains(lasts, type);
+        if (is_in_last < 0) return NULL;
+        if (is_in_last || PyDict_GET_SIZE(counts) >= most_counted) return PLAIN(plain_observe);
+        counted = 0, last = at - 1;
+    } else if (!number(known_count, &counted) || !number(known_last, &last)) {
+        return PLAIN(plain_observe);
+    }
 
     Py_ssize_t size = PyList_GET_SIZE(recent);
     if (size > recent_events) return PLAIN(plain_observe);
@@ -310,6 +324,408 @@ static PyObject *count_raises(PyObject *self, PyObject *const *args, Py_ssize_t 
     return PyBool_FromLong(raises);
 }
 
+/* The quiet path ----------------------------------------------------------------------------------------------- */
+
+enum { OF_ALL, WEIGHT, STEPS, TESTS, PLAN_PARTS };
+enum { NUMBER, HAS_STRICT, HALF_LIFE, LOWEST_SCORE, LEASTS, LOWEST_OF_SESSION, INACTIVITY, OF_ALL_PARTS };
+enum { FIRES, COUNTS_UP, RELAXED, STRICT };
+enum { KIND, MEMORY_NAME, WHAT, PLAIN_BITS, BITS_IF, STEP_PARTS };
+enum { MOST_STEPS = 32 };
+
+typedef struct {
+    int kind;
+    PyObject *name, *memory, *what;
+    long long bits;
+} Step;
+
+static int empty_list(PyObject *value) {
+    return value != NULL && PyList_CheckExact(value) && PyList_GET_SIZE(value) == 0;
+}
+
+static int is_float(PyObject *value, double *found) {
+    if (value == NULL || !PyFloat_CheckExact(value)) return 0;
+    *found = PyFloat_AS_DOUBLE(value);
+    return 1;
+}
+
+/* Whether the instants stand in order, so that `at` may be appended; the last one, if there is any. */
+static int in_order(PyObject *instants, long long at) {
+    long long last;
+    if (instants == NULL || !PyList_CheckExact(instants)) return 0;
+    Py_ssize_t size = PyList_GET_SIZE(instants);
+    return size == 0 || (number(PyList_GET_ITEM(instants, size - 1), &last) && at >= last);
+}
+
+/* What is left now of a sum as of `at`, between 0 and 100; not rounded. */
+static double read_score(double sum, long long at, long long now, double half_life) {
+    double value = now <= at ? sum : sum * exp2((double)(at - now) / half_life);
+    return value <= 0.0 ? 0.0 : value < 100.0 ? value : 100.0;
+}
+
+/* Whether the score surely reaches no threshold; near one, where rounding decides, it may. */
+static int reaches_no_score(PyObject *leasts, double low, double high) {
+    double least;
+    if (!PyTuple_CheckExact(leasts)) return 0;
+    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(leasts); index++) {
+        if (!is_float(PyTuple_GET_ITEM(leasts, index), &least)) return 0;
+        if (least > low - 1e-5 && least < high + 1e-5) return 0;
+    }
+    return 1;
+}
+
+static int score_stays_below(PyObject *customer, PyObject *const *of_all, double weight, long long at, long long now) {
+    double sum, lowest, half_life, after;
+    long long sum_at = 0;
+    int no_sum = 1;
+    if (!is_float(FIELD(customer, customer_at[SCORE]), &sum) || !is_float(of_all[LOWEST_SCORE], &lowest) ||
+        !is_float(of_all[HALF_LIFE], &half_life) || !(half_life > 0.0) ||
+        !number_or_none(FIELD(customer, customer_at[SCORE_AT]), &sum_at, &no_sum))
+        return 0;
+    if (!((sum > 0.0 ? sum : 0.0) + (weight > 0.0 ? weight : 0.0) >= lowest)) return 1;
+    if (weight == 0.0) return 1;
+    if (no_sum) {
+        sum = 0.0, after = weight;
+    } else {
+        if (at < sum_at) return 0;
+        after = sum * exp2((double)(sum_at - at) / half_life) + weight;
+    }
+    if (after < lowest) return 1;
+    return reaches_no_score(of_all[LEASTS], no_sum ? 0.0 : read_score(sum, sum_at, now, half_life),
+                            read_score(after, at, now, half_life));
+}
+
+static int session_stays_below(PyObject *session, PyObject *lowest, long long at) {
+    double events, pages, lasted;
+    long long had_events = 0, had_pages = 0, started = at, ended = at;
+    if (lowest == Py_None) return 1;
+    if (!PyTuple_CheckExact(lowest) || PyTuple_GET_SIZE(lowest) != 3 || !is_float(PyTuple_GET_ITEM(lowest, 0), &events) ||
+        !is_float(PyTuple_GET_ITEM(lowest, 1), &pages) || !is_float(PyTuple_GET_ITEM(lowest, 2), &lasted))
+        return 0;
+    if (session != Py_None && (!Py_IS_TYPE(session, Session) ||
+                               !number(FIELD(session, session_at[EVENTS]), &had_events) ||
+                               !number(FIELD(session, session_at[PAGES]), &had_pages) ||
+                               !number(FIELD(session, session_at[STARTED_AT]), &started) ||
+                               !number(FIELD(session, session_at[LAST_AT]), &ended)))
+        return 0;
+    if (at < started) started = at;
+    if (at > ended) ended = at;
+    return (double)(had_events + 1) < events && (double)(had_pages + 1) < pages && (double)(ended - started) < lasted;
+}
+
+static int counts_on(PyObject *customer, PyObject *part, Step *step, long long at) {
+    long long window_ms, wanted, most, instant;
+    if (!PyTuple_CheckExact(step->what) || PyTuple_GET_SIZE(step->what) != 3 ||
+        !number(PyTuple_GET_ITEM(step->what, 0), &window_ms) || !number(PyTuple_GET_ITEM(step->what, 1), &wanted) ||
+        !number(PyTuple_GET_ITEM(step->what, 2), &most) || wanted < 2)
+        return 0;
+    if (step->memory == NULL) return 1;
+    if (!in_order(step->memory, at)) return 0;
+    Py_ssize_t known = PyList_GET_SIZE(step->memory) + 1;
+    if (known > most) return 0;
+    if (known < wanted) return 1;
+    if (!number(PyList_GET_ITEM(step->memory, known - wanted), &instant)) return 0;
+    if (instant <= at - window_ms) return 1;
+    return known > wanted && number(PyList_GET_ITEM(step->memory, known - wanted - 1), &instant) &&
+           instant > at - window_ms;
+}
+
+/* Whether a sequence isn't completed by what stands for `bits` at a place, the latest of those it remembers. */
+static int goes_on(Step *step, long long at, int is_strict) {
+    long long length, last, within = 0, behind = 0, instant, first;
+    int no_within, no_behind;
+    if (!Py_IS_TYPE(step->what, Sequence) || !number(FIELD(step->what, sequence_at[LENGTH]), &length) || length < 2 ||
+        length > 48 || !number(FIELD(step->what, sequence_at[LAST_BIT]), &last) ||
+        !number_or_none(FIELD(step->what, sequence_at[WITHIN]), &within, &no_within))
+        return 0;
+    if (step->memory == NULL) return 1;
+    if (!Py_IS_TYPE(step->memory, Memory)) return 0;
+    PyObject *places = FIELD(step->memory, memory_at[PLACES]), *bits = FIELD(step->memory, memory_at[BITS]);
+    PyObject *live = FIELD(step->memory, memory_at[LIVE]), *base = FIELD(step->memory, memory_at[BASE]);
+    if (!in_order(places, at) || bits == NULL || !PyList_CheckExact(bits) ||
+        PyList_GET_SIZE(bits) != PyList_GET_SIZE(places) || live == NULL || !PyList_CheckExact(live) || base == NULL ||
+        !PyList_CheckExact(base) || !number_or_none(FIELD(step->memory, memory_at[BEHIND]), &behind, &no_behind))
+        return 0;
+    Py_ssize_t size = PyList_GET_SIZE(live);
+    if (is_strict) {
+        Py_ssize_t start = PyList_GET_SIZE(places) + 1 - (Py_ssize_t)length;
+        return !(step->bits & last) || start < 0 || (number(PyList_GET_ITEM(bits, start), &first) && !(first & 1));
+    }
+    if ((!no_behind && at < behind) || (size != 0 && size != length - 1) ||
+        (PyList_GET_SIZE(base) != 0 && PyList_GET_SIZE(base) != length - 1))
+        return 0;
+    if (!(step->bits & last) || size == 0 || PyList_GET_ITEM(live, size - 1) == Py_None) return 1;
+    return !no_within && number(PyList_GET_ITEM(live, size - 1), &instant) && at - instant >= within;
+}
+
+/* `_step` of journeys.sequences: 1 if the event completes a chain, which are then as they were; -1 with an error. */
+static int advance(PyObject *live, PyObject *sequence, PyObject *at_object, long long those) {
+    long long length, last, empty, within = 0, at, started, known;
+    int no_within, none;
+    if (!number(FIELD(sequence, sequence_at[LENGTH]), &length) || !number(FIELD(sequence, sequence_at[LAST_BIT]), &last) ||
+        !number(FIELD(sequence, sequence_at[VOID_BIT]), &empty) || !number(at_object, &at) ||
+        !number_or_none(FIELD(sequence, sequence_at[WITHIN]), &within, &no_within)) {
+        PyErr_SetString(PyExc_TypeError, "a sequence isn't what it was compiled as");
+        return -1;
+    }
+    Py_ssize_t size = PyList_GET_SIZE(live);
+    if ((those & last) && size && number(PyList_GET_ITEM(live, size - 1), &started) &&
+        (no_within || at - started < within))
+        return 1;
+    if (those > 1 && size) {
+        if (those & empty) {
+            if (PyList_SetSlice(live, 0, size, NULL) < 0) return -1;
+            size = 0;
+        } else {
+            for (Py_ssize_t place = (Py_ssize_t)length - 2; place > 0; place--) {
+                PyObject *before = PyList_GET_ITEM(live, place - 1);
+                if (!(those >> place & 1) || !number_or_none(before, &started, &none) || none) continue;
+                if (number_or_none(PyList_GET_ITEM(live, place), &known, &none) && (none || started > known) &&
+                    PyList_SetItem(live, place, Py_NewRef(before)) < 0)
+                    return -1;
+            }
+        }
+    }
+    if (!(those & 1)) return 0;
+    if (size) {
+        if (number_or_none(PyList_GET_ITEM(live, 0), &known, &none) && (none || at > known))
+            return PyList_SetItem(live, 0, Py_NewRef(at_object));
+        return 0;
+    }
+    if (PyList_Append(live, at_object) < 0) return -1;
+    for (long long left = length - 2; left > 0; left--) {
+        if (PyList_Append(live, Py_None) < 0) return -1;
+    }
+    return 0;
+}
+
+static int forget_oldest(PyObject *memory, PyObject *sequence, Py_ssize_t surplus) {
+    PyObject *places = FIELD(memory, memory_at[PLACES]), *bits = FIELD(memory, memory_at[BITS]);
+    PyObject *base = FIELD(memory, memory_at[BASE]);
+    long long those;
+    for (Py_ssize_t index = 0; index < surplus; index++) {
+        if (!number(PyList_GET_ITEM(bits, index), &those)) continue;
+        if ((PyList_GET_SIZE(base) || (those & 1)) &&
+            advance(base, sequence, PyList_GET_ITEM(places, index), those) < 0)
+            return -1;
+    }
+    return PyList_SetSlice(places, 0, surplus, NULL) < 0 || PyList_SetSlice(bits, 0, surplus, NULL) < 0 ? -1 : 0;
+}
+
+static int take_relaxed(Step *step, PyObject *at, PyObject *those) {
+    PyObject *places = FIELD(step->memory, memory_at[PLACES]), *bits = FIELD(step->memory, memory_at[BITS]);
+    PyObject *live = FIELD(step->memory, memory_at[LIVE]);
+    if (PyList_Append(places, at) < 0 || PyList_Append(bits, those) < 0) return -1;
+    int has_begun = PyList_GET_SIZE(live) != 0;
+    if (has_begun && step->bits == 1) {
+        if (PyList_SetItem(live, 0, Py_NewRef(at)) < 0) return -1;
+    } else if ((has_begun || (step->bits & 1)) && advance(live, step->what, at, step->bits) < 0) {
+        return -1;
+    }
+    Py_ssize_t surplus = PyList_GET_SIZE(places) - (Py_ssize_t)kept_late;
+    return surplus > slack ? forget_oldest(step->memory, step->what, surplus) : 0;
+}
+
+static int take_strict(Step *step, PyObject *place, PyObject *those) {
+    PyObject *places = FIELD(step->memory, memory_at[PLACES]), *bits = FIELD(step->memory, memory_at[BITS]);
+    long long length;
+    if (!number(FIELD(step->what, sequence_at[LENGTH]), &length) || PyList_Append(places, place) < 0 ||
+        PyList_Append(bits, those) < 0)
+        return -1;
+    Py_ssize_t surplus = PyList_GET_SIZE(places) - (Py_ssize_t)(length + kept_late);
+    if (surplus <= 0) return 0;
+    surplus += (Py_ssize_t)slack;
+    return PyList_SetSlice(places, 0, surplus, NULL) < 0 || PyList_SetSlice(bits, 0, surplus, NULL) < 0 ? -1 : 0;
+}
+
+/* What the event does to one trigger: 1 quietly something, 0 quietly nothing, -1 not known here. */
+static int foresee(PyObject *customer, PyObject *part, long long mask, long long at, long long place, Step *step) {
+    long long kind, plain, those, test;
+    if (!PyTuple_CheckExact(part) || PyTuple_GET_SIZE(part) != STEP_PARTS ||
+        !number(PyTuple_GET_ITEM(part, KIND), &kind) || !number(PyTuple_GET_ITEM(part, PLAIN_BITS), &plain))
+        return -1;
+    PyObject *ifs = PyTuple_GET_ITEM(part, BITS_IF);
+    if (!PyTuple_CheckExact(ifs)) return -1;
+    for (Py_ssize_t index = 0; index + 1 < PyTuple_GET_SIZE(ifs); index += 2) {
+        if (!number(PyTuple_GET_ITEM(ifs, index), &test) || !number(PyTuple_GET_ITEM(ifs, index + 1), &those)) return -1;
+        if (mask & test) plain |= those;
+    }
+    if (plain == 0) return 0;
+    step->kind = (int)kind, step->bits = plain;
+    step->name = PyTuple_GET_ITEM(part, MEMORY_NAME), step->what = PyTuple_GET_ITEM(part, WHAT);
+    PyObject *memories = FIELD(customer, customer_at[kind == COUNTS_UP ? WINDOWS : SEQUENCES]);
+    if (kind == FIRES || memories == NULL || !PyDict_CheckExact(memories)) return -1;
+    step->memory = PyDict_GetItemWithError(memories, step->name);
+    if (step->memory == NULL && PyErr_Occurred()) return -1;
+    int is_quiet = kind == COUNTS_UP ? counts_on(customer, part, step, at)
+                                     : goes_on(step, kind == STRICT ? place : at, kind == STRICT);
+    return is_quiet ? 1 : -1;
+}
+
+/* Make the memory that a trigger hasn't got yet; borrowed from the customer, who keeps it. */
+static int begin_memory(PyObject *customer, Step *step) {
+    PyObject *memories = FIELD(customer, customer_at[step->kind == COUNTS_UP ? WINDOWS : SEQUENCES]);
+    PyObject *memory = step->kind == COUNTS_UP ? PyList_New(0) : PyObject_CallNoArgs((PyObject *)Memory);
+    if (memory == NULL) return -1;
+    int failed = PyDict_SetItem(memories, step->name, memory);
+    step->memory = memory;
+    Py_DECREF(memory);
+    return failed;
+}
+
+/* Whether nothing but what this file knows would look at the event, or at what it changes. */
+static int concerns_nobody(PyObject *customer, PyObject *event, PyObject *const *of_all, long long at, long long now) {
+    long long watched_by, wanted, inactivity;
+    PyObject *stage = FIELD(customer, customer_at[STAGE]), *attributes = FIELD(customer, customer_at[ATTRIBUTES]);
+    if (FIELD(customer, customer_at[BONDS]) != Py_None || FIELD(event, event_at[MACHINE]) != Py_False ||
+        FIELD(event, event_at[HAS_ADDRESS]) != Py_False || FIELD(customer, customer_at[FIRST_SEEN]) == Py_None ||
+        !empty_list(FIELD(customer, customer_at[EXECUTIONS])) ||
+        !empty_list(FIELD(customer, customer_at[ATTRIBUTABLE])) || !empty_list(FIELD(customer, customer_at[SETTLED])))
+        return 0;
+    if (!number(FIELD(customer, customer_at[WATCHED_BY]), &watched_by) || !number(of_all[NUMBER], &wanted) ||
+        watched_by != wanted || !number(of_all[INACTIVITY], &inactivity) || at > now || at <= now - inactivity)
+        return 0;
+    if (!is_text(stage) || same_text(stage, churned) || !is_text(FIELD(event, event_at[STREAM])) ||
+        !same_text(FIELD(event, event_at[STREAM]), behavioral) || attributes == NULL || !PyDict_CheckExact(attributes))
+        return 0;
+    return of_all[LEASTS] == Py_None || PyDict_GET_SIZE(attributes) == 0 || !PyDict_Contains(attributes, score_name);
+}
+
+/* Take an event that leads to nothing into what is remembered, as `journeys.decide` would; or leave everything as it
+ * is and return False, and then it has to. First all is foreseen, then changed. */
+static PyObject *take_quietly(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    Step steps[MOST_STEPS];
+    long long at, now, mask, last_place, place = 0;
+    double weight;
+    Py_ssize_t taken = 0;
+    if (count != 6 || !Py_IS_TYPE(args[0], Customer) || !Py_IS_TYPE(args[1], Event) || !PyTuple_CheckExact(args[2]) ||
+        PyTuple_GET_SIZE(args[2]) != PLAN_PARTS || !number(args[3], &now) || !PyLong_CheckExact(args[4]) ||
+        !number(args[5], &mask))
+        Py_RETURN_FALSE;
+    PyObject *customer = args[0], *event = args[1], *parts = PyTuple_GET_ITEM(args[2], STEPS);
+    PyObject *of_all_object = PyTuple_GET_ITEM(args[2], OF_ALL), *weight_object = PyTuple_GET_ITEM(args[2], WEIGHT);
+    if (!PyTuple_CheckExact(of_all_object) || PyTuple_GET_SIZE(of_all_object) != OF_ALL_PARTS ||
+        !PyTuple_CheckExact(parts) || PyTuple_GET_SIZE(parts) > MOST_STEPS || !is_float(weight_object, &weight))
+        Py_RETURN_FALSE;
+    PyObject *const *of_all = ((PyTupleObject *)of_all_object)->ob_item;
+    PyObject *at_object = FIELD(event, event_at[OCCURRED_AT]), *type = FIELD(event, event_at[TYPE]);
+    PyObject *counts = FIELD(customer, customer_at[COUNTS]), *seen = FIELD(customer, customer_at[SEEN]);
+    PyObject *timeline = FIELD(customer, customer_at[TIMELINE]);
+    if (!number(at_object, &at) || at < 0 || at > MOST / places_of_ms || !is_text(type) || counts == NULL ||
+        !PyDict_CheckExact(counts) || seen == NULL || !PyDict_CheckExact(seen) ||
+        !concerns_nobody(customer, event, of_all, at, now))
+        Py_RETURN_FALSE;
+    int is_known = PyDict_Contains(counts, type), is_repeat = PyDict_Contains(seen, args[4]);
+    if (is_known < 0 || is_repeat < 0) return NULL;
+    if ((!is_known && PyDict_GET_SIZE(counts) >= most_counted) || is_repeat) Py_RETURN_FALSE;
+    if (of_all[LEASTS] != Py_None && !(score_stays_below(customer, of_all, weight, at, now) &&
+                                       session_stays_below(FIELD(customer, customer_at[SESSION]),
+                                                           of_all[LOWEST_OF_SESSION], at)))
+        Py_RETURN_FALSE;
+    int has_place = of_all[HAS_STRICT] == Py_True;
+    if (has_place) {
+        if (timeline == NULL || !PyList_CheckExact(timeline)) Py_RETURN_FALSE;
+        Py_ssize_t size = PyList_GET_SIZE(timeline);
+        if (size && (!number(PyList_GET_ITEM(timeline, size - 1), &last_place) || last_place >= at * places_of_ms))
+            Py_RETURN_FALSE;
+        place = at * places_of_ms + 2;
+    }
+    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(parts); index++) {
+        int found = foresee(customer, PyTuple_GET_ITEM(parts, index), mask, at, place, &steps[taken]);
+        if (found < 0) {
+            if (PyErr_Occurred()) return NULL;
+            Py_RETURN_FALSE;
+        }
+        taken += found;
+    }
+
+    PyObject *to_seen[] = {seen, args[4], args[3]}, *place_object = NULL, *done;
+    PyObject *to_observe[] = {customer, event, weight_object, of_all[HALF_LIFE], args[3]};
+    PyObject *to_timeline[] = {timeline, at_object};
+    if ((done = seen_before(self, to_seen, 3)) == NULL) return NULL;
+    Py_DECREF(done);
+    put_known(customer, customer_at[NOW], args[3]);
+    if ((done = observe(self, to_observe, 5)) == NULL) return NULL;
+    Py_DECREF(done);
+    if (has_place && (place_object = add_place(self, to_timeline, 2)) == NULL) return NULL;
+    int failed = 0;
+    for (Py_ssize_t index = 0; index < taken && !failed; index++) {
+        Step *step = &steps[index];
+        if (step->memory == NULL && (failed = begin_memory(customer, step)) != 0) break;
+        if (step->kind == COUNTS_UP) {
+            failed = PyList_Append(step->memory, at_object);
+            continue;
+        }
+        PyObject *those = PyLong_FromLongLong(step->bits);
+        if (those == NULL) failed = -1;
+        else failed = step->kind == STRICT ? take_strict(step, place_object, those)
+                                           : take_relaxed(step, at_object, those);
+        Py_XDECREF(those);
+    }
+    Py_XDECREF(place_object);
+    if (failed) return NULL;
+    Py_RETURN_TRUE;
+}
+
+/* When she is due ---------------------------------------------------------------------------------------------- */
+
+enum { WATCH_NUMBER, CHURN_MS, MOST_AGE, LATE_MS, SILENT, DEADLINE_PARTS };
+enum { SILENCE_KEY, SILENCE_MS, SINCE, SILENCE_PARTS };
+
+/* When a silence becomes long enough; 1 with it, 0 where it doesn't, -1 where that isn't known here. */
+static int silence_due(PyObject *customer, PyObject *silence, long long began, long long seen_at, long long most_age,
+                       long long late, long long *due) {
+    long long lasts, since, answered = 0;
+    PyObject *silences = FIELD(customer, customer_at[SILENCES]);
+    if (!PyTuple_CheckExact(silence) || PyTuple_GET_SIZE(silence) != SILENCE_PARTS || silences == NULL ||
+        !PyDict_CheckExact(silences))
+        return -1;
+    PyObject *known = PyDict_GetItemWithError(silences, PyTuple_GET_ITEM(silence, SILENCE_KEY));
+    if (known == NULL && PyErr_Occurred()) return -1;
+    if (known != NULL && !number(known, &answered)) return -1;
+    if (!number(PyTuple_GET_ITEM(silence, SILENCE_MS), &lasts) || !number(PyTuple_GET_ITEM(silence, SINCE), &since))
+        return -1;
+    if ((known != NULL && answered == began) || seen_at - began > most_age || began + lasts <= since) return 0;
+    *due = began + lasts > seen_at ? began + lasts : seen_at + late;
+    return 1;
+}
+
+/* The deadline of somebody who waits for nothing but silences; an ellipsis for everybody else. */
+static PyObject *silent_deadline(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    long long wanted, watched_by, churn = 0, most_age, late, began = 0, seen_at = 0, now, due, soonest = 0;
+    int no_churn, no_activity, no_seen_at, has_soonest = 0;
+    if (count != 2 || !Py_IS_TYPE(args[0], Customer) || !PyTuple_CheckExact(args[1]) ||
+        PyTuple_GET_SIZE(args[1]) != DEADLINE_PARTS)
+        return Py_NewRef(Py_Ellipsis);
+    PyObject *customer = args[0], *const *parts = ((PyTupleObject *)args[1])->ob_item, *silences = parts[SILENT];
+    PyObject *flips = FIELD(customer, customer_at[SEGMENT_FLIPS]), *stage = FIELD(customer, customer_at[STAGE]);
+    if (!empty_list(FIELD(customer, customer_at[EXECUTIONS])) || !empty_list(FIELD(customer, customer_at[ABSENCES])) ||
+        !empty_list(FIELD(customer, customer_at[ATTRIBUTABLE])) || flips == NULL || !PyDict_CheckExact(flips) ||
+        PyDict_GET_SIZE(flips) || FIELD(customer, customer_at[STAGE_FLIP]) != Py_None || !is_text(stage) ||
+        FIELD(customer, customer_at[IS_VISITOR]) != Py_False || !PyTuple_CheckExact(silences))
+        return Py_NewRef(Py_Ellipsis);
+    if (!number(parts[WATCH_NUMBER], &wanted) || !number(FIELD(customer, customer_at[WATCHED_BY]), &watched_by) ||
+        watched_by != wanted || !number_or_none(parts[CHURN_MS], &churn, &no_churn) ||
+        !number(parts[MOST_AGE], &most_age) || !number(parts[LATE_MS], &late) ||
+        !number(FIELD(customer, customer_at[NOW]), &now) ||
+        !number_or_none(FIELD(customer, customer_at[LAST_ACTIVITY]), &began, &no_activity) ||
+        !number_or_none(FIELD(customer, customer_at[ACTIVITY_SEEN_AT]), &seen_at, &no_seen_at))
+        return Py_NewRef(Py_Ellipsis);
+    if (no_activity) Py_RETURN_NONE;
+    if (no_seen_at) seen_at = began;
+    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(silences); index++) {
+        int found = silence_due(customer, PyTuple_GET_ITEM(silences, index), began, seen_at, most_age, late, &due);
+        if (found < 0) {
+            if (PyErr_Occurred()) return NULL;
+            return Py_NewRef(Py_Ellipsis);
+        }
+        if (found && (!has_soonest || due < soonest)) has_soonest = 1, soonest = due;
+    }
+    if (!no_churn && !same_text(stage, churned) && began + churn > now && (!has_soonest || began + churn < soonest))
+        has_soonest = 1, soonest = began + churn;
+    if (!has_soonest) Py_RETURN_NONE;
+    return PyLong_FromLongLong(soonest);
+}
+
 /* Find where a struct keeps its fields; 0, with an error set, when that isn't told as expected. */
 static int locate(PyTypeObject *type, const char *const *names, Py_ssize_t *offsets, int number_of_fields) {
     for (int index = 0; index < number_of_fields; index++) {
@@ -330,12 +746,14 @@ static int locate(PyTypeObject *type, const char *const *names, Py_ssize_t *offs
 }
 
 static PyObject *bind(PyObject *self, PyObject *args) {
-    PyObject *types[5], *sets[2], *plains[6], *word;
-    if (!PyArg_ParseTuple(args, "(O!O!O!O!O!)(O!O!)U(OOOOOO)(LLLLLLLL)", &PyType_Type, &types[0], &PyType_Type,
+    PyObject *types[5], *sets[2], *plains[6], *words[3];
+    if (!PyArg_ParseTuple(args, "(O!O!O!O!O!)(O!O!)(UUU)(OOOOOO)(LLLLLLLLL)", &PyType_Type, &types[0], &PyType_Type,
                           &types[1], &PyType_Type, &types[2], &PyType_Type, &types[3], &PyType_Type, &types[4],
-                          &PyFrozenSet_Type, &sets[0], &PyFrozenSet_Type, &sets[1], &word, &plains[0], &plains[1],
+                          &PyFrozenSet_Type, &sets[0], &PyFrozenSet_Type, &sets[1], &words[0], &words[1],
+                          &words[2], &plains[0], &plains[1],
                           &plains[2], &plains[3], &plains[4], &plains[5], &recent_events, &seen_events,
-                          &session_gap_ms, &day_ms, &places_of_ms, &most_timeline, &kept_late, &slack))
+                          &session_gap_ms, &day_ms, &places_of_ms, &most_timeline, &kept_late, &slack,
+                          &most_counted))
         return NULL;
     if (!locate((PyTypeObject *)types[0], customer_fields, customer_at, CUSTOMER_FIELDS) ||
         !locate((PyTypeObject *)types[1], event_fields, event_at, EVENT_FIELDS) ||
@@ -353,7 +771,8 @@ static PyObject *bind(PyObject *self, PyObject *args) {
     Customer = (PyTypeObject *)Py_NewRef(types[0]), Event = (PyTypeObject *)Py_NewRef(types[1]);
     Session = (PyTypeObject *)Py_NewRef(types[2]), Memory = (PyTypeObject *)Py_NewRef(types[3]);
     Sequence = (PyTypeObject *)Py_NewRef(types[4]);
-    engaged = Py_NewRef(sets[0]), page_views = Py_NewRef(sets[1]), behavioral = Py_NewRef(word);
+    engaged = Py_NewRef(sets[0]), page_views = Py_NewRef(sets[1]), behavioral = Py_NewRef(words[0]);
+    churned = Py_NewRef(words[1]), score_name = Py_NewRef(words[2]);
     plain_observe = Py_NewRef(plains[0]), plain_seen = Py_NewRef(plains[1]), plain_add_place = Py_NewRef(plains[2]);
     plain_relaxed = Py_NewRef(plains[3]), plain_strict = Py_NewRef(plains[4]), plain_raises = Py_NewRef(plains[5]);
     Py_RETURN_NONE;
@@ -362,6 +781,7 @@ static PyObject *bind(PyObject *self, PyObject *args) {
 #define FAST(name) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, NULL}
 static PyMethodDef functions[] = {{"bind", bind, METH_VARARGS, NULL}, FAST(observe), FAST(seen_before),
                                   FAST(add_place), FAST(advance_relaxed), FAST(advance_strict), FAST(count_raises),
+                                  FAST(take_quietly), FAST(silent_deadline),
                                   {NULL, NULL, 0, NULL}};
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_hot", NULL, -1, functions, NULL, NULL, NULL, NULL};
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from types import EllipsisType
 
 from journeys.sequences import Sequence
 from schemas.customer import Customer, SequenceMemory
@@ -8,7 +9,7 @@ from schemas.instants import Millis
 def bind(
     types: tuple[type, ...],
     sets: tuple[frozenset[str], frozenset[str]],
-    behavioral: str,
+    words: tuple[str, str, str],
     twins: tuple[Callable[..., object], ...],
     bounds: tuple[int, ...],
     /,
@@ -23,3 +24,7 @@ def advance_strict(
 def count_raises(
     instants: list[Millis], at: Millis, window_ms: int, wanted: int, forgotten: Millis | None, /
 ) -> bool: ...
+def take_quietly(
+    customer: Customer, event: Event, plan: tuple[object, ...], now: Millis, identity: int, mask: int, /
+) -> bool: ...
+def silent_deadline(customer: Customer, plan: tuple[object, ...], /) -> Millis | EllipsisType | None: ...

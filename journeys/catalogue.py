@@ -32,6 +32,7 @@ from journeys.goals import Goal, compile_goal
 from journeys.graph import graph_of, repeatable
 from journeys.hindsight import Hindsight, compile_hindsight
 from journeys.overdue import OverdueRule
+from journeys.quiet import NEVER_QUIET, Quiet, compile_quiet
 from journeys.scene import Scene
 from journeys.schedules import Cron, DateRule, compile_cron, compile_date
 from journeys.scoring import DIGITS, weights
@@ -286,6 +287,8 @@ class Catalogue(Struct, kw_only=True, frozen=True):
     """By workflow, the version before which an execution keeps its customer from another one."""
     holds: Holds | None = None
     """What commands hold back; None until there has been one."""
+    quiet: Quiet = NEVER_QUIET
+    """What the compiled part has to know."""
     unrecorded: Unrecorded = field(default_factory=Unrecorded)
     """Counts for whoever watches; no rule reads them."""
 
@@ -339,10 +342,10 @@ def compile_catalogue(
         # Executions stay on their version, whose conditions go on counting.
         clauses.register(clause)
     rises = _rises(triggers)
-    return Catalogue(
+    compiled = Catalogue(
         number=number,
         settings=definitions.settings,
-        half_life_ms=definitions.scoring.half_life_hours * HOUR_MS,
+        half_life_ms=float(definitions.scoring.half_life_hours * HOUR_MS),
         max_event_age_ms=span(definitions.settings.max_event_age_hours * HOUR_MS),
         grace_ms=span(definitions.settings.data_grace_minutes * MINUTE_MS),
         caps=compile_caps(definitions.settings.frequency_caps),
@@ -373,6 +376,7 @@ def compile_catalogue(
         editing=editing,
         draining=_draining(workflows, number, before, editing),
     )
+    return replace(compiled, quiet=compile_quiet(compiled))
 
 
 def _draining(
@@ -465,7 +469,7 @@ def _lowest_of_session(rises: Mapping[Metric, Rises]) -> tuple[float, float, flo
         return None
     events, pages, minutes = (rises[metric].leasts[0] if metric in rises else math.inf for metric in SESSION_METRICS)
     # A little less: divided by a minute again, milliseconds needn't come out the same.
-    return events, pages, minutes * MINUTE_MS - 1
+    return float(events), float(pages), float(minutes * MINUTE_MS - 1)
 
 
 def timer_rank(trigger: CompiledTrigger) -> tuple[int, int, str, str]:

@@ -5,11 +5,13 @@ nothing depends on which of the two is here; `tests/property/test_compiled.py` c
 """
 
 from collections.abc import Callable
+from types import EllipsisType
 from typing import Final
 
 from journeys import frequency, profile, repeats, sequences
 from journeys.sequences import Sequence
-from schemas.customer import RECENT_EVENTS, SEEN_EVENTS, Customer, SequenceMemory, Session
+from journeys.watching import CHURNED
+from schemas.customer import MAX_COUNTED_TYPES, RECENT_EVENTS, SEEN_EVENTS, Customer, SequenceMemory, Session
 from schemas.events import Event
 from schemas.instants import DAY_MS, Millis
 
@@ -19,6 +21,26 @@ add_place: Callable[[list[int], Millis], int] = sequences.add_place
 advance_relaxed: Callable[[SequenceMemory, Sequence, Millis, int], bool] = sequences.advance_relaxed
 advance_strict: Callable[[SequenceMemory, Sequence, int, int, list[int]], bool] = sequences.advance_strict
 count_raises: Callable[[list[Millis], Millis, int, int, Millis | None], bool] = frequency.count_raises
+
+
+def _not_taken(
+    _customer: Customer, _event: Event, _plan: tuple[object, ...], _now: Millis, _identity: int, _mask: int
+) -> bool:
+    return False
+
+
+def _not_known(_customer: Customer, _plan: tuple[object, ...]) -> Millis | EllipsisType | None:
+    return ...
+
+
+take_quietly: Callable[[Customer, Event, tuple[object, ...], Millis, int, int], bool] = _not_taken
+"""Take an event that leads to nothing, or change nothing and return False: then `decide` goes its way.
+
+The arguments: the customer, changed in place; the event, not looked at yet; the plan of its type (`journeys.quiet`);
+the decision time; the hash of its id; a bit for each of the plan's tests that holds.
+"""
+silent_deadline: Callable[[Customer, tuple[object, ...]], Millis | EllipsisType | None] = _not_known
+"""Return when somebody is due who waits for nothing but silences; `...` for whoever waits for more."""
 _TWINS: Final = (observe, seen_before, add_place, advance_relaxed, advance_strict, count_raises)
 
 try:
@@ -28,7 +50,7 @@ try:
     _hot.bind(  # pragma: no cover -- coverage is that of the twins
         (Customer, Event, Session, SequenceMemory, Sequence),
         (profile.ENGAGED, profile.PAGE_VIEWS),
-        "behavioral",
+        ("behavioral", CHURNED, "engagement_score"),
         _TWINS,
         (
             RECENT_EVENTS,
@@ -39,6 +61,7 @@ try:
             sequences.TIMELINE,
             sequences.KEPT_FOR_LATE_EVENTS,
             sequences.SLACK,
+            MAX_COUNTED_TYPES,
         ),
     )
 except (ImportError, AttributeError, TypeError):
@@ -46,4 +69,5 @@ except (ImportError, AttributeError, TypeError):
 else:  # pragma: no cover -- likewise
     IS_COMPILED = True
     observe, seen_before, add_place = _hot.observe, _hot.seen_before, _hot.add_place
+    take_quietly, silent_deadline = _hot.take_quietly, _hot.silent_deadline
     advance_relaxed, advance_strict, count_raises = _hot.advance_relaxed, _hot.advance_strict, _hot.count_raises

@@ -20,13 +20,22 @@ from typing import Final, assert_never
 import msgspec
 
 from journeys import absences, places, profile, sequences
-from journeys.absences import AwaitedAbsence
+from journeys.absences import LATE_DEADLINE_MS, AwaitedAbsence
 from journeys.addresses import take_verification
 from journeys.answer_hours import RESPONSES, count_response, hour_of
 from journeys.catalogue import Catalogue, CompiledTrigger, Plan, timer_rank
 from journeys.changes import AwaitedChange, Change, membership_change
 from journeys.commands import held_deadline, is_due, is_named
-from journeys.compiled import add_place, advance_relaxed, advance_strict, count_raises, observe, seen_before
+from journeys.compiled import (
+    add_place,
+    advance_relaxed,
+    advance_strict,
+    count_raises,
+    observe,
+    seen_before,
+    silent_deadline,
+    take_quietly,
+)
 from journeys.conditions import remember
 from journeys.executions import end, resume, start, take_event, workflow_of
 from journeys.experiments import assigned
@@ -36,6 +45,7 @@ from journeys.judging import attribute, attribute_in_time, concerns, judge, judg
 from journeys.keeping import keep_after_event, keep_due, keep_in_time, keep_under_new_catalogue, note_crm_changes
 from journeys.migrating import migrate
 from journeys.occasions import LocalTime, due_occasions, next_occasion
+from journeys.quiet import UNCERTAIN, mask
 from journeys.reads import SEGMENTS
 from journeys.reopening import compare, is_late_for, reopen
 from journeys.rising import Rise, levels, may_rise, moves, rises_of
@@ -60,7 +70,7 @@ from schemas.customer import (
 from schemas.decisions import Effect
 from schemas.events import CRM_TYPES, WEBHOOK_ANSWERED, Event, Json
 from schemas.identity import event_hash
-from schemas.instants import MINUTE_MS, Millis, as_text, format_instant, utc_day
+from schemas.instants import Millis, as_text, format_instant, utc_day
 from schemas.log import Command
 
 Awaited = tuple[CompiledTrigger, Change]
@@ -84,8 +94,6 @@ class Granted(msgspec.Struct, frozen=True):
 
 DUE: Final = Due()
 GRANTED: Final = Granted()
-LATE_DEADLINE_MS: Final = 5 * MINUTE_MS
-"""How far ahead a deadline is set that is already past when it arises."""
 
 _encoder: Final = msgspec.json.Encoder()
 _decode_event: Final = msgspec.json.Decoder(Event).decode
@@ -121,6 +129,11 @@ def decide(
 
 def deadline(customer: Customer, catalogue: Catalogue) -> Millis | None:
     """Return the next instant at which the customer needs to be looked at without an event."""
+    plan = catalogue.quiet.silences
+    if plan is not None:
+        due_at = silent_deadline(customer, plan)
+        if due_at is not ...:
+            return due_at
     soonest = next_occasion(customer, catalogue) if catalogue.schedules or catalogue.dates else NO_DEADLINE
     if customer.executions:
         soonest = min(soonest, _executions_due(customer, catalogue))
@@ -160,7 +173,14 @@ def _sooner(soonest: Millis, due_at: Millis | None) -> Millis:
 
 
 def _decide_event(customer: Customer, event: Event, catalogue: Catalogue, now: Millis) -> list[Effect]:
-    if seen_before(customer.seen, event_hash(event.event_id), now):
+    identity, quiet = event_hash(event.event_id), catalogue.quiet
+    plan = quiet.by_type.get(event.type, quiet.unnamed)
+    if plan is not None:
+        tests = plan[-1]
+        standing = mask(tests, customer, event, now, catalogue.half_life_ms) if tests else 0
+        if standing != UNCERTAIN and take_quietly(customer, event, plan, now, identity, standing):
+            return []
+    if seen_before(customer.seen, identity, now):
         catalogue.unrecorded.repeats += 1
         return []
     customer.now = now
