@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
@@ -38,31 +39,32 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Tidings: watch what customers do, and send the right message at the right moment, or rightly none.",
 )
-app.command("init")(init)
-app.command("validate")(validate)
-app.command("check")(check)
-app.command("schema")(schema)
-app.command("preview")(preview_command)
-app.command("send-test")(send_test)
-app.command("simulate")(simulate_command)
-app.command("run")(run_command)
-app.command("up")(up)
-app.command("publish")(publish)
-app.command("demo")(demo)
-app.command("apply")(apply)
-app.command("diff")(diff)
-app.command("impact")(impact)
-app.command("replay")(replay)
-app.command("explain")(explain)
-app.command("status")(status)
-app.command("doctor")(doctor)
-app.command("pause")(pause)
-app.command("resume")(resume)
-app.command("worker")(worker)
-app.command("ingest")(ingest)
-app.add_typer(operating.app, name="executions")
-app.add_typer(dead_letters.app, name="dead-letters")
-app.add_typer(kafka.app, name="kafka")
+_COMMANDS: Final[dict[str, dict[str, Callable[..., object]]]] = {
+    "Write and try definitions, without Kafka": {
+        "init": init,
+        "validate": validate,
+        "check": check,
+        "schema": schema,
+        "preview": preview_command,
+        "send-test": send_test,
+        "simulate": simulate_command,
+    },
+    "Run": {"up": up, "worker": worker, "ingest": ingest, "publish": publish, "run": run_command, "demo": demo},
+    "Change what is in force": {"diff": diff, "impact": impact, "apply": apply, "pause": pause, "resume": resume},
+    "See what happens, happened, and would have": {
+        "status": status,
+        "explain": explain,
+        "replay": replay,
+        "doctor": doctor,
+    },
+}
+"""By the heading that they have in the help."""
+for _heading, _commands in _COMMANDS.items():
+    for _name, _command in _commands.items():
+        app.command(_name, rich_help_panel=_heading)(_command)
+app.add_typer(kafka.app, name="kafka", rich_help_panel="Run")
+app.add_typer(operating.app, name="executions", rich_help_panel="Change what is in force")
+app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="See what happens, happened, and would have")
 
 
 def main() -> None:

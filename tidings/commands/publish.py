@@ -28,9 +28,10 @@ _PATIENCE_S: Final = 30.0
 
 
 def publish(event: EventArgument) -> None:
-    """Publish an event, as a shop or an app would, and say under which id; missing are filled in: its id, its time.
+    """Publish an event, as a shop or an app would, and say under which id.
 
-    Everything is checked before anything is published.
+    An event without an id gets one, an event without a time happened now. Everything is checked before anything is
+    published.
     """
     settings = read_settings(process_environment())
     lines = (line for line in sys.stdin if line.strip()) if event == "-" else iter([event])

@@ -32,9 +32,9 @@ def send_test(
     attributes: AttributesOption = "{}",
     properties: PropertiesOption = "{}",
 ) -> None:
-    """Send one mail, so that it can be looked at in a real mailbox; the subject begins with [test].
+    """Send one mail, so that it can be looked at in a real mailbox; its subject says that it is a test.
 
-    It goes to the relay of TIDINGS_SMTP_URL, also while TIDINGS_DELIVERY is off: that is about customers.
+    It goes to the relay of TIDINGS_SMTP_URL, even where TIDINGS_DELIVERY=off keeps customers from being mailed.
     With TIDINGS_DELIVERY=redirect it goes where all mails go.
     """
     settings = read_settings(process_environment())

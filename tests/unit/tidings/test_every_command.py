@@ -68,6 +68,8 @@ def test_every_command_says_what_it_does(say: Say, path: tuple[str, ...]) -> Non
     """`--help` has a sentence for the command and for each option that isn't an everyday one."""
     code, out, _ = say(*path, "--help")
     assert (code, "Usage:" in out, path[-1] in out) == (0, True, True)
+    said = [COMMANDS[path].help or "", *(getattr(param, "help", None) or "" for param in COMMANDS[path].params)]
+    assert not any("[" in text for text in said), "words in brackets are read as colours, and aren't shown"
     command = COMMANDS[path]
     assert command.help
     assert [param.name for param in command.params if isinstance(param, TyperOption) and not param.help] in [
