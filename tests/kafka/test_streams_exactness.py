@@ -15,7 +15,7 @@ import pytest
 from streams.hard_stop import STOPPED_HARD
 from tests.kafka.broker import KafkaUnderTest, OwnKafka
 from tests.kafka.streams_world import World
-from tidings.clock import pause
+from tidings.clock import monotonic_s, pause
 
 RECORDS = 60_000
 PER_S = 8_000
@@ -122,9 +122,11 @@ def test_a_broker_that_goes_and_comes_costs_nothing(
         with world.publishing(PER_S):
             worker = world.start_worker(slow_s=SLOW_S)
             world.wait_until(_advanced(world, by=1), "the worker advances")
+            went_at = monotonic_s()
             own_kafka.kill() if kill else own_kafka.stop()
             pause(2.0)
             own_kafka.start()
+            away_s = monotonic_s() - went_at
             assert world.is_inside(), "the restart found nothing under way"
         while not world.all_is_folded():
             if worker.poll() is not None:
@@ -132,7 +134,8 @@ def test_a_broker_that_goes_and_comes_costs_nothing(
                 worker = world.start_worker()
             pause(0.2)
         assert world.terminate(worker) == 0
-        assert sum(world.log_of(each).count("\n") for each in world.workers) < 200
+        # However long a loaded machine takes to start a broker: some lines for each of its seconds, and no flood.
+        assert sum(world.log_of(each).count("\n") for each in world.workers) < 150 + 40 * away_s
         world.assert_exact()
     finally:
         world.end_workers()
