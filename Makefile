@@ -68,12 +68,8 @@ coverage: setup
 	@$(BIN)/coverage run -m pytest --plain tests/unit tests/property tests/replay --hypothesis-seed=0
 	@$(BIN)/coverage report
 
-# A Python of its own: mutmut needs another click than the program has. Fetches it when asked for, and only then.
 mutants: setup
-	@$(UV) venv --quiet --allow-existing --python '$(PYTHON)' $(CACHE)/mutmut
-	@$(UV) pip sync --quiet --python $(CACHE)/mutmut/bin/python --require-hashes .ci/mutmut.lock
-	@nice -n 10 $(CACHE)/mutmut/bin/python -m mutmut run --max-children 1
-	@$(CACHE)/mutmut/bin/python -m mutmut results
+	@nice -n 10 $(BIN)/python -m tests.mutation
 
 # Confluent's own registry client has a Python of its own: its packages contradict the program's.
 registry: setup
@@ -170,4 +166,4 @@ $(CACHE)/kafka/.archived: $(CACHE)/kafka/.complete .venv/.complete
 
 clean:
 	@[ ! -x $(BIN)/tidings ] || $(BIN)/tidings kafka stop
-	rm -rf journeys/_hot.*.so journeys/_hot.built .venv .tidings .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage mutants
+	rm -rf journeys/_hot.*.so journeys/_hot.built .venv .tidings .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .mutants

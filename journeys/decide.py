@@ -225,7 +225,7 @@ def _apply(turn: Turn, event: Event) -> None:
     if catalogue.has_strict_sequences and event.stream == "behavioral":
         place = add_place(customer.timeline, event.occurred_at)
     rises = _NO_RISES
-    if before is not None and may_rise(customer, before, catalogue):
+    if before is not None and may_rise(customer, catalogue):
         rises = rises_of(turn.scene, before, catalogue.rises)
     changes = _take_changes(turn) if turn.changes else _NO_CHANGES
     triggers = _with_others(plan.triggers, rises, changes) if rises or changes else plan.triggers

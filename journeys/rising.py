@@ -29,7 +29,7 @@ class Rise(Struct, frozen=True, kw_only=True):
     trigger: CompiledTrigger
     confidence: float
     detail: dict[str, Json]
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...]
 
 
 def levels(customer: Customer, catalogue: Catalogue) -> Levels:
@@ -46,13 +46,14 @@ def moves(customer: Customer, event: Event, weight: float, catalogue: Catalogue)
     """
     if max(customer.score, 0.0) + max(weight, 0.0) >= catalogue.lowest_score:
         return True
-    return catalogue.lowest_of_session is not None or event.stream == "crm" or "engagement_score" in customer.attributes
+    # Where an attribute stands in for the score, only the CRM moves it.
+    return catalogue.lowest_of_session is not None or event.stream == "crm"
 
 
-def may_rise(customer: Customer, before: Levels, catalogue: Catalogue) -> bool:
+def may_rise(customer: Customer, catalogue: Catalogue) -> bool:
     """Tell, for little, whether an event can have reached anything: most can't."""
     # Time only lowers a sum above 0, so a sum below all thresholds is a score below them.
-    if customer.score >= catalogue.lowest_score or before[2] is not None or "engagement_score" in customer.attributes:
+    if customer.score >= catalogue.lowest_score or "engagement_score" in customer.attributes:
         return True
     lowest, session = catalogue.lowest_of_session, customer.session
     if lowest is None or session is None:

@@ -19,15 +19,13 @@ from msgspec import Struct
 from journeys.timing import parse_clock
 from schemas.definitions import DateAttribute
 from schemas.events import Json
-from schemas.instants import DAY_MS, EARLIEST, LATEST, Millis, from_local, local, parse_instant
+from schemas.instants import DAY_MS, LATEST, Millis, from_local, local, parse_instant
 
 _FIELDS: Final = 5
 _ALPHABET: Final = re.compile(r"[0-9A-Za-z*/,#\- ]+")
-_MINUTE: Final = timedelta(minutes=1)
-_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_DATE: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _LAST_INSTANT: Final[Millis] = LATEST - 100 * 366 * DAY_MS
 """Beyond it, the search for a time half a century ahead would leave the calendar."""
-_FIRST_INSTANT: Final[Millis] = EARLIEST + 20 * 366 * DAY_MS
 _DAYS_OF_YEAR: Final = 365
 
 
@@ -82,9 +80,9 @@ def compile_cron(text: str) -> Cron:
 
 def next_cron(cron: Cron, after: Millis, zone_name: str) -> Millis | None:
     """Return the first instant of a cron strictly after another; None where the calendar ends before."""
-    if not _FIRST_INSTANT <= after <= _LAST_INSTANT:
-        return next_cron(cron, _FIRST_INSTANT, zone_name) if after < _FIRST_INSTANT else None
-    wall = local(after, zone_name).replace(tzinfo=None, second=0, microsecond=0) - _MINUTE
+    if after > _LAST_INSTANT:
+        return None
+    wall = local(after, zone_name).replace(tzinfo=None)
     instants = (from_local(named, zone_name) for named in CronSim(cron.expression, wall))
     return next((instant for instant in instants if instant > after), None)
 

@@ -50,8 +50,8 @@ _MAX_JUMP_DAYS: Final = 5
 """Two changes of one zone are at least 6.9 days apart (tzdata 2026.6), so that a jump meets no more than one."""
 _LAST_LOCAL: Final[Millis] = LATEST - 400 * DAY_MS
 """Beyond it the calendar library can't look ahead."""
-_CLOCK: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
-_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_CLOCK: Final = re.compile("([01]?[0-9]|2[0-3]):([0-5][0-9])")
+_DATE: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from journeys.absences import MAX_ABSENCES, AwaitedAbsence, begin, cancel, remember
+from journeys.absences import AwaitedAbsence, begin, cancel, remember
 from schemas.customer import Customer
 from schemas.events import Json
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
@@ -190,6 +190,28 @@ def test_where_looks_at_the_first_event_and_at_the_customer_when_it_fires() -> N
     assert one.customer().absences == []
 
 
+def test_a_first_event_that_comes_late_gives_way_only_to_one_of_its_own_trigger() -> None:
+    one = Journey(
+        workflow(id="v", on=[absence("seen", "order", 60)]),
+        workflow(id="w", on=[absence("cart", "order", 60)]),
+    )
+    one.publish("seen", 50 * MINUTE_MS)
+    one.publish("cart", 0, arrives=51 * MINUTE_MS)
+    one.advance(to=DAY_MS)
+    assert [firing.workflow_id for firing in one.decisions("trigger_fired")] == ["w", "v"]
+
+
+@pytest.mark.parametrize(("further", "count"), [(4, 0), (5, 1)])
+def test_a_first_event_that_comes_late_gives_way_to_one_of_the_newest_four(further: int, count: int) -> None:
+    one = Journey(workflow(on=[absence("cart", "order", 4)], allow_multiple_executions=True))
+    for number in range(further):
+        one.publish("cart", (1 + 10 * number) * MINUTE_MS)
+        one.publish("order", (1 + 10 * number) * MINUTE_MS + 4 * MINUTE_MS - 1)
+    one.publish("cart", 0, arrives=HOUR_MS)
+    one.advance(to=DAY_MS)
+    assert len(fired_at(one)) == count
+
+
 def test_the_same_type_may_be_first_and_second() -> None:
     one = Journey(workflow(on=[absence("ping", "ping", 60)], allow_multiple_executions=True))
     for at in (0, 30 * MINUTE_MS, 60 * MINUTE_MS, 150 * MINUTE_MS):
@@ -265,22 +287,29 @@ def test_one_waits_for_each_execution_key() -> None:
 
 def test_what_waits_is_bounded_and_the_bound_is_told() -> None:
     ada = Customer(customer_id="ada")
-    for number in range(MAX_ABSENCES):
+    for number in range(200):
         assert begin(ada, AWAITED, 5, str(number), lambda: b"{}", {"m"}, 5)
     assert not begin(ada, AWAITED, 5, "one more", lambda: b"{}", {"m"}, 5)
-    assert len(ada.absences) == MAX_ABSENCES
+    assert len(ada.absences) == 200
     assert begin(ada, AWAITED, 6, "0", lambda: b"{}", {"m"}, 6)
     for at in range(50):
         remember(ada, AWAITED, at, None)
     assert len(ada.second_events["m"]) == 16
 
 
+def test_a_first_event_that_changes_nothing_reaches_no_bound() -> None:
+    one = journey()
+    one.publish("cart", 30 * MINUTE_MS)
+    one.publish("cart", 0, arrives=31 * MINUTE_MS)
+    assert one.decisions("bound_reached") == []
+
+
 def test_no_more_than_a_number_of_first_events_wait_and_that_is_said() -> None:
     """One waits for each execution key."""
     waiting = workflow(on=[absence("cart_updated", "order_completed", 60)], execution_key="event.properties.cart")
     journey = Journey(waiting)
-    for number in range(MAX_ABSENCES + 1):
+    for number in range(201):
         journey.publish("cart_updated", number, cart=number)
-    assert len(journey.customer().absences) == MAX_ABSENCES
+    assert len(journey.customer().absences) == 200
     bound = journey.decisions("bound_reached")
     assert [(one.reason, one.detail) for one in bound] == [("absences", {"workflow_id": "w", "trigger_id": "0"})]

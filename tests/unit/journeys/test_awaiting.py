@@ -134,3 +134,39 @@ def test_waits_of_several_branches_are_looked_at_each() -> None:
     for number in range(3):
         journey.publish("signup" if not number else "page_viewed", number)
     assert journey.path() == ["m", "u", "v"]
+
+
+TWO_VIEWS: Document = {
+    "operator": "performed",
+    "value": {"event_type": "page_viewed", "min_count": 2, "within_hours": 1},
+}
+NO_VIEW: Document = {
+    "operator": "not_performed",
+    "value": {"event_type": "page_viewed", "min_count": 1, "within_hours": 1},
+}
+
+
+def test_a_wait_may_count_events_in_a_window() -> None:
+    journey = Journey(waiting(TWO_VIEWS))
+    journey.publish("signup")
+    for at in (HOUR_MS, 2 * HOUR_MS + 1, 3 * HOUR_MS + 1):
+        journey.publish("page_viewed", at)
+    assert results(journey) == [("condition", after(3 * HOUR_MS + 1))]
+
+
+def test_a_wait_ends_at_the_instant_at_which_an_event_leaves_the_window() -> None:
+    journey = Journey(waiting(NO_VIEW, check_interval_hours=100))
+    journey.publish("page_viewed", 0)
+    journey.publish("signup", 1)
+    journey.advance(DAY_MS)
+    assert results(journey) == [("condition", after(HOUR_MS + 1))]
+
+
+def test_the_event_of_a_wait_may_be_asked_for_what_was_done_in_a_window() -> None:
+    journey = Journey(workflow(until_event("u", "order", "mail", where=TWO_VIEWS), mail()))
+    journey.publish("signup")
+    journey.publish("order", 1)
+    journey.publish("page_viewed", 2)
+    journey.publish("page_viewed", 3)
+    journey.publish("order", 4)
+    assert results(journey) == [("event", after(4))]

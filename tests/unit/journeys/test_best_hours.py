@@ -46,6 +46,10 @@ def test_sends_without_an_answer_push_an_hour_out() -> None:
     assert 9 not in best_hours(NO_HISTORY, [30.0 if hour == 9 else 0.0 for hour in range(24)])
 
 
+def test_one_send_without_an_answer_pushes_no_hour_out() -> None:
+    assert best_hours(NO_HISTORY, [1.0 if hour == 9 else 0.0 for hour in range(24)]) == {9, 10, 14, 16}
+
+
 def test_one_answer_on_one_send_moves_little() -> None:
     history = [1.0 if hour == 20 else 0.0 for hour in range(24)]
     chosen = best_hours(history, history)

@@ -351,3 +351,18 @@ def test_a_cap_of_another_channel_hides_none_that_stands_behind_it() -> None:
     told: Json = (held.detail or {})["cap"]
     assert isinstance(told, dict)
     assert told["channel"] == "email"
+
+
+def test_a_deferred_message_says_how_many_were_sent() -> None:
+    journey = at_each(with_caps({"max": 2, "per_hours": 24, "on_cap": "delay"}), 0, 1, 2)
+    [deferred] = journey.decisions("send_deferred")
+    assert (deferred.detail or {})["sent"] == 2
+
+
+def test_what_no_cap_concerns_isnt_remembered() -> None:
+    """A cap of one channel needs nothing of the others, also where it counts each workflow by itself."""
+    sms_only: Document = {"max": 1, "per_hours": 24, "channel": "sms", "scope": "workflow"}
+    journey = at_each(with_caps(sms_only), 0, 1)
+    assert journey.customer().sent == {}
+    by_channel = at_each(with_caps({"max": 1, "per_hours": 24, "channel": "email"}, sms_only), 0)
+    assert list(by_channel.customer().sent) == ["email"]

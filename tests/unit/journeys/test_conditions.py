@@ -19,7 +19,7 @@ from journeys.scene import Scene
 from schemas.customer import Customer
 from schemas.definitions import AllOf, AnyOf, Comparison, Condition, Negation, Operator
 from schemas.events import Event, Json
-from schemas.instants import DAY_MS, HOUR_MS
+from schemas.instants import DAY_MS, EARLIEST, HOUR_MS, LATEST
 
 NOW = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 ABSENT = object()
@@ -411,6 +411,10 @@ def test_a_comparison_that_cant_be_compiled_says_why(operator: Operator, constan
         ("before", "2026-01-01", True, "x before: a boolean can't be compared with an instant"),
         ("after", "2026-01-01", "never", "x after: a text can't be compared with an instant"),
         ("within_hours", 5, "never", "x within_hours: a text can't be compared with an instant"),
+        ("contains", 5, True, "x contains: a boolean can't be compared with a number"),
+        ("contains", "a", {"a": 1}, "x contains: an object can't be compared with a text"),
+        ("contains", None, 5, "x contains: a number can't be compared with null"),
+        ("gt", 5, [5], "x gt: a list can't be compared with a number"),
     ],
 )
 def test_what_cant_be_compared_is_said_with_its_field_and_operator(
@@ -425,7 +429,7 @@ def test_what_cant_be_compared_is_said_with_its_field_and_operator(
     ("low", "high", "right"),
     [
         (1, 1, True), (1, 2, True), (2, 1, False), ("a", "a", True), ("b", "a", False), (1, "a", False), ("a", 1, False),
-        ("2026-01-02", "2026-01-02", True), ("2026-01-02", "2026-01-01", False), (True, True, False), (None, None, False),
+        ("2026-01-02", "2026-01-02", True), ("2026-01-02", "2026-01-01", False), ("2026-01-02", "z", True), ("a", "2026-01-02", False), (True, True, False), (None, None, False),
     ],
 )  # fmt: skip
 def test_a_range_has_two_ends_of_one_kind_in_order(low: Json, high: Json, right: bool) -> None:
@@ -435,3 +439,54 @@ def test_a_range_has_two_ends_of_one_kind_in_order(low: Json, high: Json, right:
 def test_lists_are_equal_only_in_all_their_members() -> None:
     for other, equal in (([1, "a"], True), ([1, "b"], False), ([1], False), ([1, "a", 2], False)):
         assert holds(compare("eq", [1, "a"]), scene(other)) is equal
+
+
+@pytest.mark.parametrize(
+    ("constant", "value", "equal"),
+    [
+        ([1], [True], False), ([True], [1], False), ([True], [True], True), ([[1]], [[True]], False),
+        ({"a": 1, "b": 2}, {"a": 1, "b": 3}, False), ({"a": 1, "b": 2}, {"b": 2.0, "a": 1}, True),
+        ({"a": [1]}, {"a": [True]}, False), ({"a": 1}, {"b": 1}, False), (["5"], [5], False), ([{}], [[]], False),
+    ],
+)  # fmt: skip
+def test_true_is_not_one_however_deep_it_lies(constant: Json, value: Json, equal: bool) -> None:
+    assert holds(compare("eq", constant), scene(value)) is equal
+    assert holds(compare("contains", constant), scene([value])) is equal
+    assert holds(compare("in", [constant]), scene(value)) is equal
+
+
+@pytest.mark.parametrize(
+    ("value", "is_instant"),
+    [(EARLIEST, True), (EARLIEST - 1, False), (LATEST, True), (LATEST + 1, False), (0, True)],
+)
+def test_a_whole_number_within_the_calendar_is_an_instant(value: int, is_instant: bool) -> None:
+    at = scene(value)
+    assert holds(Negation(negated=compare("after", EARLIEST)), at) or holds(compare("after", EARLIEST), at)
+    assert bool(at.warnings) is not is_instant
+    assert (constant_mistake("before", value) is None) is is_instant
+
+
+@pytest.mark.parametrize("operator", ["gt", "gte", "lt", "lte"])
+def test_what_has_an_order_is_asked_for_and_named_where_it_is_missing(operator: Operator) -> None:
+    """Before, of the definition; later, in the warning of the event."""
+    ((_, mistake),) = mistakes(compare(operator, []))
+    assert mistake.endswith("needs a number, a text or a time")
+    at = scene("banana")
+    assert not holds(compare(operator, 5), at)
+    assert at.warnings == [f"x {operator}: a text can't be compared with a number"]
+
+
+def test_a_pattern_that_cant_be_read_says_why() -> None:
+    ((_, mistake),) = mistakes(compare("matches", "(a"))
+    assert mistake.endswith(": missing ): (a")
+
+
+def test_clauses_in_all_of_several_are_each_remembered() -> None:
+    """By what they ask for: the same once, another one as well."""
+    clauses = Clauses()
+
+    def asked(event_type: str) -> Comparison:
+        return compare("performed", {"event_type": event_type, "min_count": 2, "within_hours": 24}, None)
+
+    compile_condition(AllOf(all=(asked("a"), asked("b"), asked("a"))), clauses)
+    assert [clause.event_type for clause in clauses] == ["a", "b"]

@@ -63,6 +63,19 @@ def test_what_is_remembered_is_bounded() -> None:
     assert instants[-1] == 4_999
 
 
+@pytest.mark.parametrize(("wanted", "least", "most"), [(1, 18, 34), (4, 24, 40), (16, 48, 64), (20, 56, 76)])
+def test_two_windows_worth_and_sixteen_more_are_kept_when_others_go(wanted: int, least: int, most: int) -> None:
+    """They go many at once: as many as are wanted, and sixteen at least."""
+    instants: list[Millis] = []
+    kept = []
+    for number in range(200):
+        count_raises(instants, number * HOUR_MS, MINUTE_MS, wanted)
+        kept.append(len(instants))
+    assert max(kept) == most
+    assert kept[kept.index(most) + 1] == least
+    assert instants[-1] == 199 * HOUR_MS
+
+
 def test_a_late_event_in_a_burst_of_hundreds_fires_nothing() -> None:
     instants: list[Millis] = []
     for at in range(0, 50_000, 100):
@@ -123,3 +136,15 @@ def test_a_firing_that_is_refused_has_happened_all_the_same() -> None:
         journey.publish("go", at * HOUR_MS // 4)
     assert journey.started() == 1
     assert journey.decisions("trigger_refused") == []
+
+
+@pytest.mark.parametrize(("forgotten", "raises"), [(9, True), (10, True), (11, False)])
+def test_a_window_that_begins_where_events_were_forgotten_is_still_counted(forgotten: int, raises: bool) -> None:  # noqa: FBT001
+    """Its start is excluded, so it holds none of them."""
+    assert counting.count_raises([20], 15, 10, 2, forgotten) is raises
+
+
+def test_the_newest_that_had_to_go_is_named() -> None:
+    instants = list(range(0, 1900, 100))
+    assert counting.forget(instants, 10, 1) == 0
+    assert instants == list(range(100, 1900, 100))

@@ -130,6 +130,24 @@ def test_the_key_that_ended_first_is_forgotten_beyond_the_bound_and_that_is_said
     assert journey.started() == MAX_KEYS + 2
 
 
+def test_a_key_that_is_known_or_under_way_makes_nobody_be_forgotten() -> None:
+    """Keys of executions that run count, and so do those of other workflows; a known one needs no room."""
+    kept = keyed(until_event("u", "shipped"), re_entry={})
+    other = {**workflow(mail(), id="v", on=[trigger("paid")], execution_key=KEY), "name": "v"}
+    journey = Journey(kept, other)
+    for number in range(MAX_KEYS - 10):
+        journey.publish("order_placed", number, order_id=number)
+        journey.publish("shipped", number, order_id=number)
+    for number in range(9):
+        journey.publish("paid", 1_000 + number, order_id=number)
+    journey.publish("order_placed", 2_000, order_id="running")
+    journey.publish("order_placed", 2_001, order_id="7")
+    assert journey.decisions("bound_reached") == []
+    journey.publish("shipped", 2_002, order_id="7")
+    journey.publish("order_placed", 2_003, order_id="one more")
+    assert [one.detail for one in journey.decisions("bound_reached")] == [{"forgotten": "0", "workflow_id": "w"}]
+
+
 def test_absences_wait_for_each_key_alone_and_start_one_execution_each() -> None:
     absent: Document = {
         "type": "behavioral",

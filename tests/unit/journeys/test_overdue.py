@@ -2,7 +2,7 @@
 
 import pytest
 
-from journeys.overdue import OVERDUE_AFTER_MS, OverdueRule, decision_time, treatment
+from journeys.overdue import OverdueRule, decision_time, treatment
 from schemas.definitions import OnOverdue
 
 
@@ -21,8 +21,8 @@ def test_only_sending_late_has_an_end(asked: OnOverdue, late: int, done: OnOverd
     ("appended", "now"),
     [
         (None, 5_000),
-        (5_000 + OVERDUE_AFTER_MS, 5_000),
-        (5_001 + OVERDUE_AFTER_MS, 5_001 + OVERDUE_AFTER_MS),
+        (5_000 + 60_000, 5_000),
+        (5_001 + 60_000, 5_001 + 60_000),
         (4_000, 5_000),
     ],
 )

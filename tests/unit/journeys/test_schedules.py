@@ -24,7 +24,7 @@ from journeys.validation import definitions_from_documents, validate
 from schemas.customer import Customer
 from schemas.definitions import DateAttribute
 from schemas.events import Json
-from schemas.instants import DAY_MS, HOUR_MS, LATEST, MINUTE_MS, Millis, format_instant, parse_instant
+from schemas.instants import DAY_MS, EARLIEST, HOUR_MS, LATEST, MINUTE_MS, Millis, format_instant, parse_instant
 from tests.journey import (
     HELLO,
     NEEDY,
@@ -60,6 +60,13 @@ def started(journey: Journey) -> list[str]:
 
 
 # Crons -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_date_that_isnt_known_keeps_no_other_one_back() -> None:
+    first, second = every(dated("birthday")), {**every(dated("renewal")), "id": "v", "name": "v"}
+    one = known(Journey(first, second), renewal="2026-01-02")
+    one.advance(2 * DAY_MS)
+    assert one.started() == 1
 
 
 @pytest.mark.parametrize(
@@ -98,12 +105,13 @@ def test_a_cron_doesnt_leave_the_calendar() -> None:
     cron = compile_cron("0 9 * * *")
     assert next_cron(cron, LATEST - DAY_MS, "UTC") is None
     assert next_cron(cron, -(2**62), "UTC") is not None
+    assert next_cron(cron, EARLIEST, "Pacific/Apia") is not None
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "@daily",
-     "0 0 30 2 *", "0 0 31 4 *", "0 0 */40 * 1#5", "a b c d e", "*/0 * * * *", "5-1 * * * *", "0 0 * * mon#6", "٣ * * * *", "*\n* * * *"],
+     "0 0 30 2 *", "0 0 31 4 *", "0 0 */40 * 1#5", "0 0 */15 2 mon#5", "a b c d e", "*/0 * * * *", "5-1 * * * *", "0 0 * * mon#6", "٣ * * * *", "*\n* * * *"],
 )  # fmt: skip
 def test_a_cron_that_cant_be_read_or_never_comes_is_refused(text: str) -> None:
     with pytest.raises(ScheduleProblem):
@@ -271,6 +279,12 @@ def test_an_instant_means_its_local_date(value: str | int, zone: str, fires: str
     found = next_date(rule, value, START, zone)
     assert found is not None
     assert format_instant(found.at) == fires
+
+
+def test_true_is_no_date_though_the_number_that_equals_it_is_one() -> None:
+    rule = compile_date(DateAttribute(attribute="renewal", recurring="yearly"))
+    assert next_date(rule, 1, START, "UTC") is not None
+    assert next_date(rule, True, START, "UTC") is None  # noqa: FBT003
 
 
 @pytest.mark.parametrize(

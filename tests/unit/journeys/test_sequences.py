@@ -264,6 +264,39 @@ def test_what_is_remembered_is_bounded(contiguity: str) -> None:
     assert len(one.customer().timeline) <= 40
 
 
+@pytest.mark.parametrize(("others", "finds"), [(0, True), (16, True), (23, True), (24, False)])
+def test_a_late_event_finds_its_place_before_the_newest_that_the_sequence_names(others: int, finds: bool) -> None:  # noqa: FBT001
+    """In a relaxed sequence: sixteen of them at least."""
+    one = journey("a", "b", contiguity="relaxed", unless_event="x")
+    one.publish("a", 0)
+    for number in range(others):
+        one.publish("x", 1_000 + number)
+    one.publish("b", 500, arrives=2_000)
+    assert one.started() == finds
+
+
+@pytest.mark.parametrize(("others", "finds"), [(0, True), (16, True), (17, True), (18, False)])
+def test_a_late_event_finds_its_neighbours_before_the_newest_that_the_sequence_names(others: int, finds: bool) -> None:  # noqa: FBT001
+    """In a strict sequence: sixteen of them at least."""
+    one = journey("a", "b")
+    one.publish("a", 0)
+    for number in range(others):
+        one.publish("a", 1_000 + number)
+    one.publish("b", 500, arrives=2_000)
+    assert one.started() == finds
+
+
+@pytest.mark.parametrize(("others", "finds"), [(0, True), (30, True), (38, True), (39, False)])
+def test_a_late_event_finds_its_neighbours_before_the_newest_events(others: int, finds: bool) -> None:  # noqa: FBT001
+    """Of all behavioral ones, at least thirty."""
+    one = journey("a", "b")
+    one.publish("a", 0)
+    for number in range(others):
+        one.publish("x", 1_000 + number)
+    one.publish("b", 500, arrives=2_000)
+    assert one.started() == finds
+
+
 def test_a_sequence_knows_nothing_from_before_its_conditions_changed() -> None:
     one = Journey(workflow(on=[sequence("a", "b", contiguity="relaxed")]))
     one.publish("a", 0)
@@ -299,3 +332,29 @@ def test_what_an_item_couldnt_compare_is_no_warning_of_what_follows() -> None:
     journey.publish("b", 1)
     assert journey.started() == 1
     assert [(one.detail or {}).get("warnings") for one in journey.decisions()] == [None] * len(journey.decisions())
+
+
+def test_the_latest_start_counts_where_an_event_is_both_first_and_second() -> None:
+    """Three failures and a call: the call follows the second of them by less than the window, not the first."""
+    one = journey("a", "a", "b", contiguity="relaxed", within_minutes=100)
+    for event_type, minute in (("a", 0), ("a", 50), ("a", 100), ("b", 130)):
+        one.publish(event_type, minute * MINUTE_MS)
+    assert one.started() == 1
+
+
+def test_what_was_forgotten_still_leads_on_when_a_late_event_comes() -> None:
+    """The events that are kept are folded again from where the older ones had led."""
+    one = journey("a", "b", "c", contiguity="relaxed")
+    one.publish("a", 0)
+    for second in range(1, 40):
+        one.publish("b", second * 1000)
+    one.publish("b", 35_500, arrives=40_000)
+    one.publish("c", 41_000)
+    assert one.started() == 1
+
+
+def test_another_streams_event_stands_behind_what_was_done_in_its_instant() -> None:
+    one = journey("a", "customer_updated", contiguity="strict")
+    one.publish("a", 5)
+    one.publish("customer_updated", 5)
+    assert one.started() == 1

@@ -148,6 +148,41 @@ def test_a_refused_re_entry_says_which_execution_stands_in_the_way_and_until_whe
         assert detail[told] == after(HOUR_MS if told == "ended_at" else 6 * HOUR_MS)
 
 
+def test_a_refusal_says_what_stood_in_the_way() -> None:
+    """The values of the moment, under names that stay: whoever reads decisions goes by them."""
+    journey = Journey(
+        workflow(wait("p", duration_hours=90), on=[trigger(cooldown_hours=2)]),
+        workflow(wait("p", duration_hours=90), id="many", on=[trigger("b")], allow_multiple_executions=True),
+    )
+    journey.publish("signup")
+    journey.publish("b", event_id="again")
+    ids = [one.execution_id for one in journey.decisions("execution_started")]
+    journey.publish("signup", HOUR_MS)
+    journey.publish("signup", 2 * HOUR_MS)
+    journey.publish("b", arrives=30 * HOUR_MS, event_id="again")
+    journey.publish("signup", 31 * HOUR_MS - 72 * HOUR_MS - 1, arrives=31 * HOUR_MS)
+    of_the_event = {"event_id", "event_type", "occurred_at", "confidence_score"}
+    told = [
+        (one.reason, {name: value for name, value in (one.detail or {}).items() if name not in of_the_event})
+        for one in journey.decisions("trigger_refused")
+    ]
+    assert told == [
+        ("cooldown", {"last_started_at": after(0), "until": after(2 * HOUR_MS)}),
+        ("already_active", {"execution_id": ids[0]}),
+        ("already_active", {"execution_id": ids[1], "started_by": "the same event"}),
+        ("event_too_old", {"max_event_age_ms": 72 * HOUR_MS}),
+    ]
+
+
+def test_refusals_of_former_days_are_forgotten_and_todays_kept() -> None:
+    journey = Journey(workflow(on=[trigger("a"), trigger("b")]))
+    for event_type, at in (("a", 0), ("a", 1), ("b", 2), ("a", DAY_MS), ("b", DAY_MS + 1), ("b", DAY_MS + 2)):
+        journey.publish(event_type, at)
+        assert len(set(journey.customer().refusals.values())) <= 1
+    assert sorted(journey.customer().refusals) == ["w/0:re_entry", "w/1:re_entry"]
+    assert len(journey.decisions("trigger_refused")) == 4
+
+
 @pytest.mark.parametrize(
     "condition",
     [

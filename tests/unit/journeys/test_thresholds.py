@@ -100,6 +100,14 @@ def test_a_score_above_the_threshold_when_the_trigger_is_activated_fires_nothing
     assert one.started() == 0
 
 
+@pytest.mark.parametrize(("says", "started"), [(24, 0), (25, 1)])
+def test_the_crm_alone_can_lift_a_score_to_its_threshold(says: int, started: int) -> None:
+    """Of somebody who has done nothing yet."""
+    one = scored(25)
+    one.publish("customer_updated", attributes={"engagement_score": says})
+    assert one.started() == started
+
+
 def test_where_the_crm_says_the_score_it_is_compared_and_the_firing_says_so() -> None:
     one = scored(25)
     for _ in range(2):
