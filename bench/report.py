@@ -41,7 +41,8 @@ def report(measured: Measured, where: str) -> str:
     memory = (
         f"Rules alone, in memory: {_us(alone.rules)} an event; the plain reference on the same events"
         f" {_us(alone.reference)}. `decide` by itself: {_us(alone.decide)},"
-        f" {_ratio(alone.decide, alone.reference)} of the reference; with 500 workflows {_us(alone.crowded)}, {_ratio(alone.crowded, alone.decide)} times as long."
+        f" {_ratio(alone.decide, alone.reference)} of the reference;"
+        f" with 500 workflows {_us(alone.crowded)}, {_ratio(alone.crowded, alone.decide)} times as long."
     )
     lines = [
         job,
