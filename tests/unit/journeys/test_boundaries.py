@@ -15,6 +15,8 @@ from typing import Final, NamedTuple
 import pytest
 from msgspec.structs import replace
 
+from journeys.answer_hours import as_of
+from journeys.validation import InvalidDefinitions
 from schemas.events import InvalidEvent, Json
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
 from tests.journey import (
@@ -207,8 +209,8 @@ def goal_counts(at: Millis) -> int:
     return len(journey.decisions("conversion"))
 
 
-def expired(at: Millis) -> list[str | None]:
-    journey = Journey(workflow(until_event("u", "go"), max_execution_time_days=2))
+def expired(at: Millis, **settings: Json) -> list[str | None]:
+    journey = Journey(workflow(until_event("u", "go"), **settings))  # type: ignore[arg-type]
     journey.publish("signup")
     journey.advance(to=at)
     return journey.reasons("execution_ended")
@@ -239,10 +241,10 @@ def delayed_mail(at: Millis, hours: float) -> int:
     return len(journey.sends())
 
 
-def message_expires(hold_until: Millis) -> list[str | None]:
+def message_expires(hold_until: Millis, **rest: Json) -> list[str | None]:
     """A paused message that may go at last, against its own expiry."""
-    timing: Document = {"delay_hours": 1, "optimize": False, "expires_after_hours": 5}
-    journey = Journey(workflow(mail(timing=timing, grace_hours=100)))
+    timing: Document = {"delay_hours": 1, "optimize": False, **rest}
+    journey = Journey(workflow(mail(timing=timing, grace_hours=1_000)))
     journey.publish("signup")
     journey.command("pause", 1, workflow_id="w")
     journey.command("resume", hold_until, workflow_id="w")
@@ -277,7 +279,8 @@ def capped_delay(at: Millis) -> bool:
 def spacing(channels: tuple[str, str], at: Millis) -> int:
     journey = Journey(workflow(message(*channels)), require_consent=[])
     addresses: Document = {"phone": "+491701234567", "push_token": "p", "social_id": "s"}
-    journey.publish("customer_updated", -1, envelope={"properties": addresses})
+    priority: Document = {"channel_priority": list(channels)}
+    journey.publish("customer_updated", -1, envelope={"properties": {**addresses, "preferences": priority}})
     journey.publish("signup")
     journey.advance(to=at)
     return len(journey.sends())
@@ -315,6 +318,38 @@ def decayed(at: Millis) -> int:
     12.5 points lose half of the last decimal, 5e-7, in 69.8 ms.
     """
     return starts(("order_completed", 0), ("order_completed", at), on=score(37.5))
+
+
+def checked(at: Millis) -> list[str | None]:
+    """Return the steps passed by an instant, of a wait that sees only at its next check what another workflow changed."""
+    upgrade = action("upgrade", "update_attributes", attributes={"plan": "pro"})
+    waiting = workflow(until_condition("p", is_("plan", "eq", "pro"), "mail"), mail())
+    journey = Journey(waiting, workflow(wait("first", "upgrade", duration_hours=1), upgrade, id="other"))
+    journey.publish("signup")
+    journey.advance(to=at)
+    return [one.step_id for one in journey.decisions("step_completed") if one.workflow_id == "w"]
+
+
+def halved_answers(at: Millis) -> str:
+    """Whether more than half, half, or less than half is left of an answer."""
+    journey = Journey()
+    journey.publish("email_opened")
+    hours = journey.customer().hours
+    assert hours is not None
+    responses, _ = as_of(hours, START + at)
+    return "half" if responses[9] == 0.5 else "more" if responses[9] > 0.5 else "less"
+
+
+def told_late(age: Millis) -> int:
+    """Whether an event is told that would have turned a decision, so long after the mail that followed from it."""
+    rule = is_("last_engagement", "within_hours", 200)
+    ways: list[Json] = [{"rule": rule, "next_step": "glad"}]
+    choice = decision("choice", "condition", conditions=ways, default_next_step="mail")
+    journey = Journey(workflow(wait("first", "choice", duration_hours=1), choice, mail("glad"), mail("mail")))
+    journey.publish("signup")
+    journey.advance(to=H)
+    journey.publish("email_opened", 1, arrives=H + age)
+    return len(journey.decisions("late_divergence"))
 
 
 def refusals(at: Millis) -> int:
@@ -439,6 +474,41 @@ def read(**envelope: Json) -> bool:
     return True
 
 
+def of_visitor(characters: int) -> bool:
+    """Whether an event is taken of a visitor whose id has so many characters."""
+    try:
+        Journey(email=None).publish("page_viewed", customer=None, envelope={"anonymous_id": "x" * characters})
+    except InvalidEvent:
+        return False
+    return True
+
+
+def of_type(characters: int) -> bool:
+    """Whether an event is taken whose type has so many characters."""
+    try:
+        Journey().publish("x" * characters)
+    except InvalidEvent:
+        return False
+    return True
+
+
+def valid(*documents: Document, **settings: Json) -> bool:
+    """Whether definitions are taken."""
+    try:
+        Journey(*documents, **settings)  # type: ignore[arg-type]
+    except InvalidDefinitions:
+        return False
+    return True
+
+
+def counts_performed(number: int) -> Document:
+    return {"operator": "performed", "value": {"event_type": "go", "min_count": number}}
+
+
+def cap_of(number: int) -> Document:
+    return {"channel": "email", "max": number, "per_hours": 24}
+
+
 def nested(depth: int) -> Json:
     value: Json = 1
     for _ in range(depth):
@@ -483,7 +553,8 @@ ROWS: Final = (
     Boundary("4", "re_entry: after_hours 24 from the start", 24 * H, 1, 2, 2, re_entry("started", 0)),
     Boundary("4", "re_entry: after_hours 24 from the last send", 24 * H, 1, 2, 2, re_entry("last_send", 2 * H)),
     Boundary("4", "re_entry: after_hours 24 from the end", 24 * H, 1, 2, 2, re_entry("ended", 3 * H)),
-    Boundary("4", "max_execution_time_days: 2", 2 * DAY_MS, [], ["expired"], ["expired"], expired),
+    Boundary("4", "max_execution_time_days: 2", 2 * DAY_MS, [], ["expired"], ["expired"], lambda at: expired(at, max_execution_time_days=2)),
+    Boundary("4", "max_execution_time_days: 30, unless said", 30 * DAY_MS, [], ["expired"], ["expired"], expired),
     Boundary("4", "attribution_window_hours: 24", 24 * H, 1, 0, 0, goal_counts),
     Boundary("4", "exit_conditions: time makes one true", 24 * H, [], [], ["exit_condition"], exit_by_time),
     Boundary("4", "execution_timeout_hours: 168", 168 * H, [], ["error"], ["error"], answered),
@@ -497,6 +568,7 @@ ROWS: Final = (
     Boundary("12", "until_event: the event against the timeout", 6 * H, ["p", "mail"], ["p", "timeout"], ["p", "timeout"], lambda at: waited(until_event("p", "go", "mail", timeout_hours=6, timeout_next_step="timeout"), DAY_MS, ("go", at))),
     Boundary("4", "until_event: events from its beginning on", H, ["p"], ["p", "u", "mail"], ["p", "u", "mail"], wait_sees),
     Boundary("4", "until_condition: timeout_hours 6", 6 * H, [], ["p", "timeout"], ["p", "timeout"], lambda at: waited(until_condition("p", is_("plan", "exists"), "mail", timeout_hours=6, timeout_next_step="timeout"), at)),
+    Boundary("4", "until_condition: check_interval_hours 6, unless said", 6 * H, [], ["p", "mail"], ["p", "mail"], checked),
     Boundary("4", "until_condition: time makes it true", 24 * H, [], [], ["p", "mail"], lambda at: waited(until_condition("p", is_("last.signup", "not_within_hours", 24), "mail"), at)),
     Boundary("4", "grace_hours: 24", 24 * H, 1, 1, 0, overdue),
     # When a message goes
@@ -513,18 +585,24 @@ ROWS: Final = (
     Boundary("4", "quiet_hours: end 08:00 is not", 23 * H, [after(23 * H)], AT_ONCE_OR_LATER, AT_ONCE_OR_LATER, lambda at: sent(at, {"send_immediately": True}, quiet_hours={"start": "22:00", "end": "08:00"})),
     Boundary("4", "quiet_hours: a window belongs to the day it starts on", -H, [after(-H)], AT_ONCE_OR_LATER, AT_ONCE_OR_LATER, lambda at: sent(at, {"send_immediately": True}, quiet_hours={"start": "22:00", "end": "08:00", "days": ["wed"]})),
     Boundary("4", "quiet_hours: and to no other", MIDNIGHT - 2 * H, AT_ONCE_OR_LATER, [after(23 * H)], [after(23 * H)], lambda at: sent(at, {"send_immediately": True}, quiet_hours={"start": "22:00", "end": "08:00", "days": ["thu", "wed"]})),
-    Boundary("6", "expires_after_hours: 5", 5 * H, ["sent"], ["expired"], ["expired"], message_expires),
+    Boundary("6", "expires_after_hours: 5", 5 * H, ["sent"], ["expired"], ["expired"], lambda at: message_expires(at, expires_after_hours=5)),
+    Boundary("6", "expires_after_hours: 168, unless said", 168 * H, ["sent"], ["expired"], ["expired"], message_expires),
     Boundary("6", "frequency_caps: per_hours 24", 24 * H, 0, 1, 1, capped_count),
     Boundary("12", "frequency_caps: delay to the first millisecond with room", 24 * H, False, True, True, capped_delay),
     Boundary("6", "spacing after an email: 2 h", 2 * H, 1, 2, 2, lambda at: spacing(("email", "sms"), at)),
     Boundary("6", "spacing after an sms: 6 h", 6 * H, 1, 2, 2, lambda at: spacing(("sms", "social"), at)),
     Boundary("6", "spacing after a push: 1 h", H, 1, 2, 2, lambda at: spacing(("push", "sms"), at)),
+    Boundary("6", "spacing after a social message: 4 h", 4 * H, 1, 2, 2, lambda at: spacing(("social", "sms"), at)),
+    Boundary("4", "an effect is compared with late events for 72 h", 72 * H, 1, 1, 0, told_late),
+    Boundary("6", "answers halve in 90 days", 90 * DAY_MS, "more", "half", "less", halved_answers),
 )  # fmt: skip
 
 
 NUMBERS: Final = (
     Boundary("2", "the last 64 ids", 64, 1, 2, 2, repeated_after_others),
     Boundary("2", "customer_id: 255 characters", 255, True, True, False, lambda n: read(customer_id="x" * n)),
+    Boundary("2", "anonymous_id: 255 characters", 255, True, True, False, of_visitor),
+    Boundary("2", "type: 255 characters", 255, True, True, False, of_type),
     Boundary("2", "event_id: 255 characters", 255, True, True, False, lambda n: read(event_id="x" * n)),
     Boundary("2", "properties: 64 KiB", 64 * 1024, True, True, False, lambda n: read(properties={"a": "x" * (n - len('{"a":""}'))})),
     Boundary("2", "properties: 64 levels", 64, True, True, False, lambda n: read(properties=nested(n))),
@@ -541,6 +619,10 @@ NUMBERS: Final = (
     Boundary("4", "min_engagement_score: 12", 12, 0, 1, 1, counted("page_viewed", score(11.99))),
     Boundary("4", "performed: min_count 4", 4, False, True, True, performed),
     Boundary("4", "score_based: min_score 25", 25, "mail", "mail", "other", scored),
+    Boundary("3", "min_frequency: 1,000 at most", 1_000, True, True, False, lambda n: valid(workflow(on=[frequency("a", n, 60)]))),
+    Boundary("3", "min_value of a session: 1,000 events at most", 1_000, True, True, False, lambda n: valid(workflow(on=[session("events", n)]))),
+    Boundary("3", "min_count of performed: 1,000 at most", 1_000, True, True, False, lambda n: valid(workflow(mail(when=counts_performed(n))))),
+    Boundary("3", "max of frequency_caps: 1,000 at most", 1_000, True, True, False, lambda n: valid(workflow(), frequency_caps=[cap_of(n)])),
     Boundary("6", "frequency_caps: max 3", 3, [], [], ["frequency_cap"], sends_under_a_cap),
     Boundary("12", "a step entered for the 1,000th time within an instant", 1_000, [], ["loop"], ["loop"], entries),
 )  # fmt: skip
