@@ -169,7 +169,9 @@ def test_while_one_of_an_edited_workflow_drains_its_customer_starts_no_other() -
     applied(journey, HOUR_MS, edited, editing=Editing(mode="drain"))
     journey.publish("signup", 2 * HOUR_MS)
     [refused] = journey.decisions("trigger_refused")
-    assert (refused.reason, (refused.detail or {})["drains"]) == ("already_active", 1)
+    drained, *_ = journey.customer().executions
+    detail = refused.detail or {}
+    assert (refused.reason, detail["drains"], detail["execution_id"]) == ("already_active", 1, drained.execution_id)
     journey.publish("signup", 3 * HOUR_MS, customer="bob")
     journey.publish("signup", 25 * HOUR_MS)
     journey.advance(72 * HOUR_MS)

@@ -4,7 +4,7 @@ import pytest
 
 from schemas.customer import Customer
 from schemas.instants import DAY_MS, HOUR_MS
-from tests.journey import START, Document, Journey, mail, schedule, trigger, wait, workflow
+from tests.journey import START, Document, Journey, after, mail, schedule, trigger, wait, workflow
 from tests.journey import trigger as trigger_
 
 SERIES = workflow(mail("first", "pause"), wait("pause", "second", duration_hours=2), mail("second"))
@@ -182,6 +182,8 @@ def test_events_from_before_a_deletion_are_dropped_and_later_ones_begin_a_new_cu
     assert journey.started() == 0
     assert journey.reasons("event_dropped") == ["customer_deleted"]
     assert journey.reasons("trigger_refused") == ["customer_deleted"]
+    (refused,) = journey.decisions("trigger_refused")
+    assert (refused.detail or {})["deleted_at"] == after(HOUR_MS)
     assert journey.customer().counts == {}
     journey.publish("signup", HOUR_MS + 1, arrives=2 * HOUR_MS)
     assert journey.started() == 1
