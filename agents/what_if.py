@@ -112,16 +112,19 @@ class WhatIf:
     """The two worlds, and a third one of those who answered what was never sent."""
 
     def __init__(
-        self, load: Callable[[int], Catalogue], edit: Callable[[int, Millis], Catalogue], since: Millis | None = None
-    ) -> None:
+        self, load: Callable[[int], Catalogue], edit: Callable[[int, Millis], Catalogue], since: Millis | None = None,
+        *, follows: bool = False,
+    ) -> None:  # fmt: skip
         """Begin before the log's first record.
 
         Args:
             load: returns a version of the definitions as it was in force.
             edit: returns the edited definitions, compiled as the version of this number, in force from an instant on.
             since: when they come into force; None: in place of the first version.
+            follows: whether later versions come into force on the edited side as well, each one edited; the edit is
+                then one of the version that was in force, and has its number.
         """
-        self._load, self._edit, self._since = load, edit, since
+        self._load, self._edit, self._since, self._follows = load, edit, since, follows
         self.recorded = World()
         self.edited: World | None = World() if since is None else None
         self.believing: World | None = None
@@ -171,7 +174,7 @@ class WhatIf:
         self._count(before, 0)
         self._count(before, 1)
         self.edited = self.recorded.copied()
-        number = 1 if in_force is None else in_force.number + 1
+        number = (0 if in_force is None else in_force.number) + (0 if self._follows else 1)
         self._compare([], self.edited.take_over(self._edit(number, at), at), None)
 
     def _take_mark(self, record: LogRecord, appended: Millis | None) -> None:
@@ -193,7 +196,7 @@ class WhatIf:
             return
         before = self.recorded.take_over(self._load(mark.number), at)
         after: list[Outcome] | None = None
-        if self.edited is not None and self.edited.engine.catalogue is None:
+        if self.edited is not None and (self._follows or self.edited.engine.catalogue is None):
             after = self.edited.take_over(self._edit(mark.number, at), at)
         self._compare(before, after, None)
 

@@ -308,6 +308,7 @@ def compile_catalogue(
     activated_at: Millis = EARLIEST,
     answers_webhooks: bool = True,
     editing: Editing = PINNED,
+    backfilled: Mapping[str, Millis] | None = None,
 ) -> Catalogue:
     """Compile a valid set of definitions as catalogue `number`.
 
@@ -318,6 +319,7 @@ def compile_catalogue(
         activated_at: the timestamp of its marks; without one, it has always been in force.
         answers_webhooks: False where somebody makes the calls, or the answers are in the log.
         editing: what was asked for when it was applied.
+        backfilled: from when on workflows that are new in it count as having been there.
     """
     clauses = Clauses()
     workflows = {
@@ -332,7 +334,11 @@ def compile_catalogue(
     ]
     before = _before(number, predecessors or {})
     since = {} if before is None else before.since
-    triggers = [replace(trigger, since=since.get(trigger.memory, activated_at)) for trigger in triggers]
+    begun = {} if backfilled is None else backfilled
+    triggers = [
+        replace(trigger, since=since.get(trigger.memory, begun.get(trigger.workflow.id, activated_at)))
+        for trigger in triggers
+    ]
     overrides = _compile_experiments(definitions, workflows, triggers, number, clauses)
     triggers.sort(key=lambda trigger: trigger.rank)
     watch = compile_watch(definitions, number, clauses, None if before is None else before.watch)
@@ -377,6 +383,13 @@ def compile_catalogue(
         draining=_draining(workflows, number, before, editing),
     )
     return replace(compiled, quiet=compile_quiet(compiled))
+
+
+def clauses_of(definitions: Definitions, workflow_id: str) -> frozenset[str]:
+    """Return the names under which a customer remembers what a workflow's `performed` clauses need."""
+    clauses = Clauses()
+    _compile_triggers(_compile_workflow(definitions.workflows[workflow_id], 0, definitions, clauses), clauses)
+    return frozenset(clause.id for clause in clauses)
 
 
 def _draining(

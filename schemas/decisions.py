@@ -24,6 +24,7 @@ Kind = Literal[
     "execution_paused",
     "execution_resumed",
     "execution_migrated",
+    "execution_adopted",
     "execution_ended",
     "conversion",
     "late_reopened",

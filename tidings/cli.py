@@ -11,6 +11,7 @@ from confluent_kafka import KafkaException
 
 from schemas.errors import TidingsError
 from tidings.commands import dead_letters, kafka, operating
+from tidings.commands.backfill import backfill
 from tidings.commands.catalogue import apply, diff, impact
 from tidings.commands.check import check
 from tidings.commands.demo import demo
@@ -55,6 +56,7 @@ _COMMANDS: Final[dict[str, dict[str, Callable[..., object]]]] = {
         "status": status,
         "explain": explain,
         "replay": replay,
+        "backfill": backfill,
         "doctor": doctor,
     },
 }

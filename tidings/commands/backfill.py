@@ -1,0 +1,245 @@
+"""`tidings backfill`: a new workflow as if it had always been there; so far, what that would come to."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from agents.backfilling import Backfill, PastSends, Standing, hours, refused_since, sent_at_hand_over
+from agents.catalogues import Catalogues, StoredVersion, read_versions
+from agents.merged_log import merged_log
+from agents.replaying import Reach, reach_of
+from journeys.backfilling import obstacles, owned_by
+from journeys.catalogue import Catalogue, compile_catalogue
+from journeys.documents import id_of, kind_of
+from journeys.validation import definitions_from_documents
+from schemas.definitions import Definitions
+from schemas.errors import TidingsError
+from schemas.events import Json
+from schemas.instants import Millis, format_instant, parse_instant
+from schemas.topics import CUSTOMER_LOG
+from streams.connection import Connection
+from streams.topics import partition_counts
+from tidings.clock import monotonic_s, wall_ms
+from tidings.commands.options import load_valid_folder
+from tidings.commands.processes import reached
+from tidings.commands.showing import folding_shown
+from tidings.differences import differences
+from tidings.settings import process_environment, read_settings
+
+TELL_EVERY: Final = 1_000
+"""Records between two steps of the progress bar."""
+COMES_ALONG: Final = frozenset({"template", "content_block"})
+"""Kinds of which a new workflow may bring its own: nobody else can have looked at them."""
+
+
+def backfill(
+    workflow_id: Annotated[str, typer.Argument(metavar="WORKFLOW", help="The id of the new workflow.")],
+    since: Annotated[
+        str, typer.Option("--since", metavar="TIME", help="From when on it would have been there, RFC 3339.")
+    ],
+    definitions: Annotated[
+        Path, typer.Option("--definitions", metavar="DIR", help="What is in force, and the new workflow.")
+    ],
+    past_sends: Annotated[
+        PastSends, typer.Option("--past-sends", help="Of what it would have sent by now: nothing, or what is fresh.")
+    ] = "skip",
+    fresh_hours: Annotated[
+        float | None,
+        typer.Option("--fresh-hours", min=0, max=8_760, help="With latest and all: no message that is older."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say who would be where, and what would be sent.")
+    ] = False,
+) -> None:
+    """Say where everybody would be in a new workflow if it had always been there; nothing is written."""
+    if not dry_run:
+        raise TidingsError("so far a backfill can only be tried: say --dry-run")
+    if past_sends != "skip" and fresh_hours is None:
+        raise TidingsError(
+            f"--past-sends {past_sends} needs --fresh-hours N: how old a message may be and still go out"
+        )
+    if past_sends == "skip" and fresh_hours is not None:
+        raise TidingsError("--fresh-hours goes with --past-sends latest or all; without it nothing of the past is sent")
+    begin = _read_since(since)
+    valid = load_valid_folder(definitions)
+    _refuse_what_cannot_be(valid.definitions, workflow_id)
+    settings = read_settings(process_environment())
+    connection, prefix = reached(settings), settings.topic_prefix
+    versions = _versions(connection, prefix)
+    _refuse_other_edits(versions, valid.documents, workflow_id)
+    reaches = _reaches(connection, prefix)
+    own = [document for document in valid.documents if _is_added(document, versions[-1].stored.documents)]
+    began = monotonic_s()
+    worlds = _folded(connection, prefix, reaches, versions, own, workflow_id, begin)
+    whole = compile_catalogue(valid.definitions, 1)
+    most_open = valid.definitions.settings.max_concurrent_executions
+    standing = worlds.standing(owned_by(whole, valid.definitions, workflow_id), most_open)
+    _tell(workflow_id, standing, past_sends, fresh_hours, monotonic_s() - began)
+
+
+def _read_since(text: str) -> Millis:
+    try:
+        since = parse_instant(text)
+    except ValueError as error:
+        raise TidingsError(f"--since: {error}") from None
+    if since > wall_ms():
+        raise TidingsError(f"--since {text} is still to come: `tidings apply` puts a workflow in force from now on")
+    return since
+
+
+# Refusals -----------------------------------------------------------------------------------------------------
+
+
+def _refuse_what_cannot_be(definitions: Definitions, workflow_id: str) -> None:
+    workflow = definitions.workflows.get(workflow_id)
+    if workflow is None:
+        known = ", ".join(sorted(definitions.workflows)) or "none"
+        raise TidingsError(f"the folder has no workflow {workflow_id}; it has: {known}")
+    if not workflow.enabled:
+        raise TidingsError(f"workflow {workflow_id} is off (`enabled: false`): it would have done nothing")
+    found = obstacles(definitions, workflow_id)
+    if found:
+        lines = "\n".join(f"  {line}" for line in found)
+        raise TidingsError(
+            f"workflow {workflow_id} can't be backfilled; `tidings apply` starts it from now on:\n{lines}"
+        )
+
+
+def _versions(connection: Connection, prefix: str) -> list[StoredVersion]:
+    log = prefix + CUSTOMER_LOG
+    if log not in partition_counts(connection, [log]):
+        raise TidingsError(f"there is no topic {log}: nothing has run here, or another prefix (TIDINGS_TOPIC_PREFIX)")
+    versions = read_versions(connection, prefix)
+    if not versions:
+        raise TidingsError(f"{prefix}definitions holds no version: nothing was ever in force here, so apply the folder")
+    return versions
+
+
+def _refuse_other_edits(versions: list[StoredVersion], documents: list[Json], workflow_id: str) -> None:
+    """Refuse a workflow that isn't new, and a folder that changes anything else."""
+    for version in versions:
+        if any(_is_workflow(document, workflow_id) for document in version.stored.documents):
+            raise TidingsError(
+                f"workflow {workflow_id} was in force already, in version {version.stored.number}: only one that never"
+                " was can be backfilled; give the edited one an id of its own, or `tidings apply` it"
+            )
+    others = [
+        f"  {one.title} is {one.what}"
+        for one in differences(versions[-1].stored.documents, documents)
+        if (one.kind, one.id, one.what) != ("workflow", workflow_id, "added")
+        and not (one.what == "added" and one.kind in COMES_ALONG)
+    ]
+    if others:
+        raise TidingsError(
+            f"besides workflow {workflow_id} the folder changes what is in force; `tidings apply` that first, without"
+            " the workflow:\n" + "\n".join(others)
+        )
+
+
+def _is_workflow(document: Json, workflow_id: str) -> bool:
+    return (kind_of(document) or "workflow") == "workflow" and id_of(document) == workflow_id
+
+
+def _reaches(connection: Connection, prefix: str) -> dict[int, Reach]:
+    reaches = reach_of(connection, prefix, {})
+    for number, reach in sorted(reaches.items()):
+        if reach.log_start:
+            raise TidingsError(
+                f"partition {number} of {prefix}{CUSTOMER_LOG} begins at offset {reach.log_start:,}: what came before"
+                " is gone, and so is where everybody stood; a backfill needs the whole log (`tidings replay --horizon`)"
+            )
+    return reaches
+
+
+# The shadow ---------------------------------------------------------------------------------------------------
+
+
+def _is_added(document: Json, before: list[Json]) -> bool:
+    names = {(kind_of(one) or "workflow", id_of(one)) for one in before}
+    return (kind_of(document) or "workflow", id_of(document)) not in names
+
+
+def _folded(
+    connection: Connection, prefix: str, reaches: dict[int, Reach], versions: list[StoredVersion], own: list[Json],
+    workflow_id: str, since: Millis,
+) -> Backfill:  # fmt: skip
+    catalogues = Catalogues(connection, prefix, definitions_from_documents)
+    stored = {version.stored.number: version for version in versions}
+    with_it: dict[int, Catalogue] = {}
+
+    def add(number: int, at: Millis) -> Catalogue:
+        version = stored[number].stored
+        earlier = {one: with_it.get(one) or catalogues.load(one) for one in stored if one < number}
+        try:
+            both = definitions_from_documents([*version.documents, *own])
+        except TidingsError as error:
+            raise TidingsError(
+                f"workflow {workflow_id} can't have been there in version {number} of the definitions; say a --since"
+                f" from which on later ones were in force: {error}"
+            ) from None
+        with_it[number] = compile_catalogue(
+            both, number, earlier, activated_at=at, answers_webhooks=version.answers_webhooks,
+            editing=version.editing, backfilled={workflow_id: max(since, versions[0].at)},
+        )  # fmt: skip
+        return with_it[number]
+
+    worlds = Backfill(catalogues.load, add, None if since <= versions[0].at else since)
+    total = sum(reach.log_end for reach in reaches.values())
+    with folding_shown() as progress:
+        for count, record in enumerate(merged_log(connection, prefix, reaches), start=1):
+            if count == 1:
+                _refuse(refused_since(since, begins_at=record.timestamp))
+            worlds.take(record)
+            if count % TELL_EVERY == 0:
+                progress(count, total)
+        _refuse(refused_since(since, ends_at=worlds.ends_at))
+        worlds.finish()
+        progress(total, total)
+    return worlds
+
+
+def _refuse(reason: str | None) -> None:
+    if reason is not None:
+        raise TidingsError(reason)
+
+
+# Telling ------------------------------------------------------------------------------------------------------
+
+
+def _tell(
+    workflow_id: str, standing: Standing, policy: PastSends, fresh_hours: float | None, seconds: float
+) -> None:  # fmt: skip
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(
+        f"As of {format_instant(standing.at)}, of {standing.known:,} customers {standing.touched:,} would be known to"
+        f" {workflow_id}, {standing.under_way:,} of them under way; {seconds:.1f} s."
+    )
+    if standing.by_step:
+        table = Table(box=None, pad_edge=False)
+        table.add_column("step", overflow="fold")
+        table.add_column("stand there", justify="right")
+        table.add_column("due within 24 hours", justify="right")
+        for step_id, count in sorted(standing.by_step.items()):
+            table.add_row(step_id, f"{count:,}", f"{standing.due_soon.get(step_id, 0):,}")
+        console.print(table)
+    if standing.ended:
+        said = ", ".join(f"{reason} {count:,}" for reason, count in sorted(standing.ended.items()))
+        console.print(f"Have been through it: {said}.")
+    if standing.without_room:
+        console.print(
+            f"{standing.without_room:,} executions would find no room (`max_concurrent_executions`), and be left out."
+        )
+    _tell_past(console, standing, policy, 24.0 if fresh_hours is None else fresh_hours)
+
+
+def _tell_past(console: Console, standing: Standing, policy: PastSends, fresh_hours: float) -> None:
+    console.print(f"It would have sent {len(standing.past):,} messages by then. At the hand-over would be sent:")
+    for name in ("skip", "latest", "all"):
+        count = len(sent_at_hand_over(standing.past, name, hours(fresh_hours), standing.at))
+        within = "" if name == "skip" else f" (of the last {fresh_hours:g} hours)"
+        chosen = "  <- as asked" if name == policy else ""
+        console.print(f"  --past-sends {name}: {count:,}{within}{chosen}")
+    console.print("Nothing was written.")
