@@ -1,5 +1,6 @@
 """The program `tidings`."""
 
+import inspect
 import signal
 import sys
 from collections.abc import Callable
@@ -67,6 +68,11 @@ for _heading, _commands in _COMMANDS.items():
 app.add_typer(kafka.app, name="kafka", rich_help_panel="Run")
 app.add_typer(operating.app, name="executions", rich_help_panel="Change what is in force")
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="See what happens, happened, and would have")
+for _part in (app, kafka.app, operating.app, dead_letters.app):
+    for _registered in _part.registered_commands:
+        # The source's line ends would stand in the help beside those of the reader's window.
+        _paragraphs = inspect.getdoc(_registered.callback) or ""
+        _registered.help = "\n\n".join(" ".join(each.split()) for each in _paragraphs.split("\n\n"))
 
 
 def main() -> None:

@@ -78,6 +78,13 @@ def test_every_command_says_what_it_does(say: Say, path: tuple[str, ...]) -> Non
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_the_help_of_a_command_breaks_its_lines_where_the_window_ends(path: tuple[str, ...]) -> None:
+    """Only paragraphs are parted: a line end of the source would leave half-empty lines in a narrower window."""
+    paragraphs = (COMMANDS[path].help or "").split("\n\n")
+    assert not [paragraph for paragraph in paragraphs if "\n" in paragraph]
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_an_unknown_option_is_wrong_usage(say: Say, path: tuple[str, ...]) -> None:
     code, _, err = say(*path, "--no-such-thing")
     assert (code, "--no-such-thing" in err) == (2, True), err
