@@ -36,7 +36,8 @@ def init(
         (f"tidings simulate --definitions {named} --events {named}/events.ndjson --until 2026-04-01T00:00:00Z", ""),
     ):
         typer.echo(f"    {command}" + (f"   # {what}" if what else ""))
-    typer.echo("\nThen `tidings kafka start` and `tidings doctor`; `tidings apply DIR` puts it in force.")
+    typer.echo(f"\nThen `tidings up --definitions {named}` runs everything with it;")
+    typer.echo(f"`tidings apply {named}` puts an edit in force, and `tidings doctor` says what isn't right around it.")
 
 
 def write_first_folder(folder: Path) -> None:

@@ -18,6 +18,7 @@ def test_the_first_folder_is_valid_passes_its_tests_and_reaches_whom_its_events_
     code, said, _ = say("init", str(folder))
     assert code == 0
     assert f"tidings validate '{folder}'" in said
+    assert f"`tidings up --definitions '{folder}'`" in said, "what runs it is named, with this folder"
     result = load_folder(folder)
     assert [sentence(problem) for problem in (*result.problems, *result.warnings)] == []
     code, said, _ = say("check", str(folder), "--histories", "5", "--seed", "1")
