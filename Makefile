@@ -16,7 +16,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	[ "$$($$p -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = 3.11 ] && command -v $$p && break; \
 	done || command -v python3)
 
-.PHONY: help demo test check laws reference registry bench spoilt coverage mutants setup clean
+.PHONY: help demo test check laws reference registry bench spoilt coverage mutants faults setup clean
 
 help:
 	@echo 'make demo    real purchases through Kafka and Faust become messages, with reasons'
@@ -28,6 +28,7 @@ help:
 	@echo 'make coverage  branches of journeys/ and schemas/ that the fast tests miss; fails at the first one'
 	@echo 'make reference  docs/definitions.md and its JSON Schema, from the types that read definitions'
 	@echo 'make mutants  which mistakes in triggers, conditions, timing and caps the tests would miss (an hour)'
+	@echo 'make faults  a real Kafka and its workers killed, silenced and filled up (SEED=n MINUTES=m BROKERS=1|3)'
 	@echo 'make registry  fetch a real schema registry for the tests that need one (140 MB; they are skipped without)'
 	@echo 'make setup   fetch what is needed into .cache and .venv (the others do it themselves)'
 	@echo 'make clean   stop the local Kafka; delete .venv, .tidings and what tools left (.cache stays)'
@@ -70,6 +71,12 @@ coverage: setup
 
 mutants: setup
 	@nice -n 10 $(BIN)/python -m tests.mutation
+
+MINUTES ?= 10
+BROKERS ?= 1
+faults: setup
+	@echo 'make faults SEED=$(SEED) MINUTES=$(MINUTES) BROKERS=$(BROKERS)'
+	@nice -n 10 $(BIN)/python -m tests.faults --seed $(SEED) --minutes $(MINUTES) --brokers $(BROKERS)
 
 # Confluent's own registry client has a Python of its own: its packages contradict the program's.
 registry: setup
