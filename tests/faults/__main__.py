@@ -6,6 +6,7 @@ nothing is missing, doubled or different.
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -24,6 +25,9 @@ FAULTS_PER_MINUTE = 4
 
 def main() -> int:
     """Run it, and return the exit code."""
+    # Also where a shell has started us in its background, where SIGINT is ignored; and `kill PID` is to clean up too.
+    for asked_to_end in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked_to_end, signal.default_int_handler)
     parser = argparse.ArgumentParser(prog="make faults")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=10.0)

@@ -20,6 +20,7 @@ from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from agents.catalogues import publish_catalogue
+from agents.ingest import RECORDS_PER_APPEND
 from schemas.instants import parse_instant
 from schemas.log import SEQUENCE, pack_number
 from schemas.topics import schemas_topic, topics
@@ -37,7 +38,7 @@ from tidings.supervisor import Ended, RestartPolicy, Supervisor
 
 PREFIX: Final = "faults."
 PARTITIONS, WORKERS = 4, 2
-LINES_PER_S: Final = 250
+LINES_PER_S: Final = 1_000
 OPEN_WITHIN_S: Final = 15.0
 SLICES_S: Final = (0.05, 0.1, 0.2, 0.4)
 """How long the workers run between two looks: a look alone would leave them no time to begin anything."""
@@ -285,11 +286,11 @@ class Laboratory:
 
     def _is_idle(self) -> bool:
         """Say whether all there is was decided; a fault at a quiet moment leaves nothing to get further with."""
-        # A few of the last lines wait in the merge of the ingest, and rubbish doesn't come into the log.
+        # The merge of an ingest in the clock of the log appends when it has a whole portion, or the end marks.
         logged = sum(end_offsets(self._connection, f"{PREFIX}customer-log").values())
         return (
             self._published >= self._allowed
-            and logged > self._published * 0.98 - 50
+            and logged > self._published * 0.99 - RECORDS_PER_APPEND
             and self._is_through("worker", "customer-log")
         )
 

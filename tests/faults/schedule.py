@@ -19,7 +19,8 @@ NEEDS_THREE: Final = frozenset({"move_leaders"})
 ZOMBIE_S: Final = 9.0
 """Longer than a session of 6 s: another has the partitions by the time it wakes."""
 LONGEST_PAUSE_S: Final = 5.0
-LINES_PER_FAULT: Final = 1_200
+LINES_PER_FAULT: Final = 5_000
+"""Some portions of 2,000, in which an ingest in the clock of the log appends."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
