@@ -98,6 +98,9 @@ class Upkeep:
         if is_away:
             self._revive_kafka()
         for change in self._supervisor.poll(start_again=not is_away):
+            if isinstance(change, Ended):
+                # What it answered before its end is no word of whoever comes after it.
+                self._health[change.name] = None
             match change:
                 case Ended(next="restart") if is_away:
                     log.warning("%s stopped (%s); it is started when Kafka answers", change.name, change.cause)
@@ -118,7 +121,7 @@ class Upkeep:
                 case Restarted():
                     log.info("%s runs again (pid %d)", change.name, change.pid)
                     self._restarts.labels(change.name).inc()
-        if monotonic_s() - self._asked_at >= ASK_EVERY_S or not self._was_ready:
+        if monotonic_s() - self._asked_at >= ASK_EVERY_S or not self.health().ok:
             self._ask()
 
     def health(self) -> Health:

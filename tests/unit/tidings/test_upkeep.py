@@ -19,6 +19,23 @@ from tidings.upkeep import Post, Upkeep, UpStopped
 
 AT_ONCE = RestartPolicy(first_delay_s=0.0)
 SLEEP = "import time; time.sleep(600)"
+READY = """
+import http.server, json, os, pathlib
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"ok": True, "state": "working", "reasons": []}).encode())
+
+server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
+address = {"name": "worker", "pid": os.getpid(), "url": f"http://127.0.0.1:{server.server_port}", "prefix": "shop.",
+           "started_at": 0}
+file = pathlib.Path(FOLDER, "processes", f"worker-{os.getpid()}.json")
+file.parent.mkdir(exist_ok=True)
+file.write_text(json.dumps(address))
+server.serve_forever()
+"""
 
 
 class Kept:
@@ -89,6 +106,22 @@ def test_who_does_not_answer_is_not_ready(keep: Callable[[str], Kept]) -> None:
     kept = keep(SLEEP)
     kept.upkeep.look()
     assert kept.upkeep.health().reasons == ["worker doesn't answer"]
+
+
+def test_who_was_ready_before_its_end_is_not_ready_after_it(keep: Callable[[str], Kept], tmp_path: Path) -> None:
+    """From the moment the end is noticed, until whoever was started in its place answers."""
+    kept = keep(READY.replace("FOLDER", repr(str(tmp_path))))
+    kept.look_until(lambda: kept.upkeep.health().ok)
+    first = kept.supervisor.pid("worker")
+    assert first is not None
+    kept.is_away = True
+    os.kill(first, signal.SIGKILL)
+    kept.look_until(lambda: kept.supervisor.pid("worker") is None)
+    kept.upkeep.look()
+    assert kept.upkeep.health().reasons == ["worker doesn't answer"]
+    kept.is_away = False
+    kept.look_until(lambda: kept.upkeep.health().ok)
+    assert kept.supervisor.pid("worker") != first
 
 
 def test_ports_are_free_ones_or_follow_one_another(tmp_path: Path) -> None:
