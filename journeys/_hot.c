@@ -15,7 +15,7 @@ enum {
     SEEN, NOW, BONDS, WATCHED_BY, STAGE, ATTRIBUTES, EXECUTIONS, ATTRIBUTABLE, SETTLED, TIMELINE, WINDOWS, SEQUENCES,
     ABSENCES, SILENCES, STAGE_FLIP, SEGMENT_FLIPS, IS_VISITOR, CUSTOMER_FIELDS
 };
-enum { OCCURRED_AT, TYPE, STREAM, SESSION_ID, MACHINE, HAS_ADDRESS, EVENT_FIELDS };
+enum { OCCURRED_AT, TYPE, STREAM, SESSION_ID, MACHINE, HAS_ADDRESS, EVENT_ID, PROPERTIES, EVENT_FIELDS };
 enum { STARTED_AT, LAST_AT, KNOWN_ID, EVENTS, PAGES, SESSION_FIELDS };
 enum { PLACES, BITS, LIVE, BEHIND, BASE, MEMORY_FIELDS };
 enum { LENGTH, LAST_BIT, VOID_BIT, WITHIN, SEQUENCE_FIELDS };
@@ -25,7 +25,8 @@ static const char *const customer_fields[] = {"first_seen", "last_activity", "ac
                                               "watched_by", "lifecycle_stage", "attributes", "executions",
                                               "attributable", "settled", "timeline", "windows", "sequences", "absences",
                                               "silences", "stage_flip", "segment_flips", "is_visitor"};
-static const char *const event_fields[] = {"occurred_at", "type", "stream", "session_id", "machine", "has_address"};
+static const char *const event_fields[] = {"occurred_at", "type", "stream", "session_id", "machine", "has_address",
+                                           "event_id", "properties"};
 static const char *const session_fields[] = {"started_at", "last_at", "session_id", "events", "pages"};
 static const char *const memory_fields[] = {"places", "bits", "live", "behind", "base"};
 static const char *const sequence_fields[] = {"length", "last", "void", "within_ms"};
@@ -35,7 +36,8 @@ static Py_ssize_t customer_at[CUSTOMER_FIELDS], event_at[EVENT_FIELDS], session_
     memory_at[MEMORY_FIELDS], sequence_at[SEQUENCE_FIELDS];
 static PyObject *engaged, *page_views, *behavioral, *churned, *score_name;
 static PyObject *plain_observe, *plain_seen, *plain_add_place, *plain_relaxed, *plain_strict, *plain_raises;
-static long long recent_events, seen_events, session_gap_ms, day_ms, places_of_ms, most_timeline, kept_late, slack, most_counted;
+static PyObject *hash_bytes, *decode_object, *plain_mask;
+static long long recent_events, seen_events, session_gap_ms, day_ms, places_of_ms, most_timeline, kept_late, slack, most_counted, earliest, latest_instant;
 
 #define FIELD(object, offset) (*(PyObject **)((char *)(object) + (offset)))
 #define PLAIN(function) PyObject_Vectorcall(function, args, count, NULL)
@@ -68,8 +70,112 @@ static int is_text(PyObject *value) { return value != NULL && PyUnicode_CheckExa
 
 static int same_text(PyObject *one, PyObject *other) { return one == other || PyUnicode_Compare(one, other) == 0; }
 
+/* Bytes ----------------------------------------------------------------------------------------------------------
+ *
+ * Two parts of a customer are bytes: the newest events (journeys.newest) and the ids that are remembered
+ * (journeys.repeats). Both are replaced, never changed.
+ */
+
+enum { RECENT_BYTES = 8, RECENT_TYPES = 256, SEEN_HEAD = 8, SEEN_ENTRY = 12 };
+#define SPAN (1LL << 32)
+
+static unsigned long long get64(const char *from) {
+    unsigned long long found;
+    memcpy(&found, from, 8);
+    return PY_LITTLE_ENDIAN ? __builtin_bswap64(found) : found;
+}
+
+static unsigned int get32(const char *from) {
+    unsigned int found;
+    memcpy(&found, from, 4);
+    return PY_LITTLE_ENDIAN ? __builtin_bswap32(found) : found;
+}
+
+static void put64(char *into, unsigned long long value) {
+    if (PY_LITTLE_ENDIAN) value = __builtin_bswap64(value);
+    memcpy(into, &value, 8);
+}
+
+static void put32(char *into, unsigned int value) {
+    if (PY_LITTLE_ENDIAN) value = __builtin_bswap32(value);
+    memcpy(into, &value, 4);
+}
+
+/* The place of a type among those that are counted; behind them all where it isn't one yet. */
+static Py_ssize_t place_of(PyObject *counts, PyObject *type, int is_counted) {
+    Py_ssize_t place = 0, position = 0;
+    PyObject *known, *value;
+    if (!is_counted) return PyDict_GET_SIZE(counts);
+    while (PyDict_Next(counts, &position, &known, &value)) {
+        if (known == type || (PyUnicode_CheckExact(known) && PyUnicode_GET_LENGTH(known) == PyUnicode_GET_LENGTH(type) &&
+                              same_text(known, type)))
+            return place;
+        place++;
+    }
+    return RECENT_TYPES;
+}
+
+static long long last_instant(PyObject *recent) {
+    long long entry = (long long)get64(PyBytes_AS_STRING(recent) + PyBytes_GET_SIZE(recent) - RECENT_BYTES);
+    return entry >> 8;
+}
+
+static PyObject *with_newest(PyObject *recent, long long at, Py_ssize_t number_of_type) {
+    Py_ssize_t size = PyBytes_GET_SIZE(recent), left_out = size == recent_events * RECENT_BYTES ? RECENT_BYTES : 0;
+    PyObject *made = PyBytes_FromStringAndSize(NULL, size - left_out + RECENT_BYTES);
+    if (made == NULL) return NULL;
+    memcpy(PyBytes_AS_STRING(made), PyBytes_AS_STRING(recent) + left_out, size - left_out);
+    put64(PyBytes_AS_STRING(made) + size - left_out,
+          (unsigned long long)(at * RECENT_TYPES + (long long)number_of_type));
+    return made;
+}
+
+typedef struct {
+    Py_ssize_t from; /* where those begin that are still remembered; at the end of all where none is */
+    int is_known;
+} Remembered;
+
+/* Look an id up; 0 where the bytes aren't what they should be. */
+static int look_up(PyObject *seen, unsigned long long identity, long long now, Remembered *found) {
+    if (seen == NULL || !PyBytes_CheckExact(seen)) return 0;
+    const char *bytes = PyBytes_AS_STRING(seen);
+    Py_ssize_t size = PyBytes_GET_SIZE(seen), place = SEEN_HEAD;
+    found->is_known = 0, found->from = size;
+    if (size == 0) return 1;
+    if (size <= SEEN_HEAD || (size - SEEN_HEAD) % SEEN_ENTRY || size > SEEN_HEAD + seen_events * SEEN_ENTRY) return 0;
+    long long least = now - day_ms, begin = (long long)get64(bytes);
+    if (begin >= MOST || begin <= -MOST) return 0;
+    while (place < size && begin + get32(bytes + place + 8) <= least) place += SEEN_ENTRY;
+    found->from = place;
+    for (; place < size; place += SEEN_ENTRY) {
+        if (get64(bytes + place) == identity) found->is_known = 1;
+    }
+    return 1;
+}
+
+/* What is remembered once an id has been looked up and, if it is new, added; NULL without an error where the twin
+ * has to do it. */
+static PyObject *remembering(PyObject *seen, unsigned long long identity, long long now, const Remembered *found) {
+    const char *bytes = PyBytes_AS_STRING(seen);
+    Py_ssize_t size = PyBytes_GET_SIZE(seen), from = found->from, kept = size - from;
+    long long begin = kept ? (long long)get64(bytes) : now;
+    if (found->is_known && (size == 0 || from == SEEN_HEAD)) return Py_NewRef(seen);
+    if (!found->is_known && (now < begin || now - begin >= SPAN)) return NULL;
+    if (!found->is_known && kept >= seen_events * SEEN_ENTRY) from += SEEN_ENTRY, kept -= SEEN_ENTRY;
+    PyObject *made = PyBytes_FromStringAndSize(NULL, SEEN_HEAD + kept + (found->is_known ? 0 : SEEN_ENTRY));
+    if (made == NULL) return NULL;
+    char *into = PyBytes_AS_STRING(made);
+    put64(into, (unsigned long long)begin);
+    memcpy(into + SEEN_HEAD, bytes + from, kept);
+    if (!found->is_known) {
+        put64(into + SEEN_HEAD + kept, identity);
+        put32(into + SEEN_HEAD + kept + 8, (unsigned int)(now - begin));
+    }
+    return made;
+}
+
 static PyObject *observe(PyObject *self, PyObject *const *args, Py_ssize_t count) {
-    long long at, now, first, counted, last, latest, activity = 0, score_time = 0;
+    long long at, now, first, counted, last, activity = 0, score_time = 0;
     int no_first, no_activity, no_score = 1;
     if (count != 5 || !Py_IS_TYPE(args[0], Customer) || !Py_IS_TYPE(args[1], Event)) return PLAIN(plain_observe);
     PyObject *customer = args[0], *event = args[1], *weight = args[2], *half_life = args[3];
@@ -80,7 +186,8 @@ static PyObject *observe(PyObject *self, PyObject *const *args, Py_ssize_t count
     PyObject *score = FIELD(customer, customer_at[SCORE]);
     if (!number(at_object, &at) || !number(args[4], &now) || !is_text(type) || !is_text(stream) || named == NULL ||
         !(named == Py_None || is_text(named)) || counts == NULL || !PyDict_CheckExact(counts) || lasts == NULL ||
-        !PyDict_CheckExact(lasts) || recent == NULL || !PyList_CheckExact(recent) || session == NULL ||
+        !PyDict_CheckExact(lasts) || recent == NULL || !PyBytes_CheckExact(recent) || session == NULL ||
+        at < earliest || at > latest_instant ||
         !PyFloat_CheckExact(weight) || !PyFloat_CheckExact(half_life) || score == NULL || !PyFloat_CheckExact(score))
         return PLAIN(plain_observe);
     if (!number_or_none(FIELD(customer, customer_at[FIRST_SEEN]), &first, &no_first) ||
@@ -103,14 +210,10 @@ static PyObject *observe(PyObject *self, PyObject *const *args, Py_ssize_t count
         return PLAIN(plain_observe);
     }
 
-    Py_ssize_t size = PyList_GET_SIZE(recent);
-    if (size > recent_events) return PLAIN(plain_observe);
-    if (size) {
-        PyObject *newest = PyList_GET_ITEM(recent, size - 1);
-        if (!PyTuple_CheckExact(newest) || PyTuple_GET_SIZE(newest) != 2 ||
-            !number(PyTuple_GET_ITEM(newest, 0), &latest) || at < latest)
-            return PLAIN(plain_observe);
-    }
+    Py_ssize_t size = PyBytes_GET_SIZE(recent), number_of_type = place_of(counts, type, known_count != NULL);
+    if (size % RECENT_BYTES || size > recent_events * RECENT_BYTES || number_of_type >= RECENT_TYPES ||
+        (size && at < last_instant(recent)))
+        return PLAIN(plain_observe);
     int weighs = PyFloat_AS_DOUBLE(weight) != 0.0;
     if (weighs && (!number_or_none(FIELD(customer, customer_at[SCORE_AT]), &score_time, &no_score) ||
                    (!no_score && at < score_time) || !(PyFloat_AS_DOUBLE(half_life) > 0.0)))
@@ -147,7 +250,7 @@ static PyObject *observe(PyObject *self, PyObject *const *args, Py_ssize_t count
     }
 
     /* All that has to be made is made before anything is changed. */
-    PyObject *new_count = PyLong_FromLongLong(counted + 1), *entry = PyTuple_Pack(2, at_object, type);
+    PyObject *new_count = PyLong_FromLongLong(counted + 1), *new_recent = with_newest(recent, at, number_of_type);
     PyObject *new_score = NULL, *new_events = NULL, *new_pages = NULL, *new_session = NULL;
     if (weighs) {
         double sum = no_score ? PyFloat_AS_DOUBLE(weight)
@@ -162,16 +265,15 @@ static PyObject *observe(PyObject *self, PyObject *const *args, Py_ssize_t count
         new_events = PyLong_FromLongLong(events + 1);
         if (is_view) new_pages = PyLong_FromLongLong(pages + 1);
     }
-    if (new_count == NULL || entry == NULL || (weighs && new_score == NULL) || (opens && new_session == NULL) ||
+    if (new_count == NULL || new_recent == NULL || (weighs && new_score == NULL) || (opens && new_session == NULL) ||
         (counts_in && (new_events == NULL || (is_view && new_pages == NULL))) ||
-        PyDict_SetItem(counts, type, new_count) < 0 || (at > last && PyDict_SetItem(lasts, type, at_object) < 0) ||
-        PyList_Append(recent, entry) < 0 ||
-        (size + 1 > recent_events && PyList_SetSlice(recent, 0, 1, NULL) < 0)) {
-        Py_XDECREF(new_count), Py_XDECREF(entry), Py_XDECREF(new_score);
+        PyDict_SetItem(counts, type, new_count) < 0 || (at > last && PyDict_SetItem(lasts, type, at_object) < 0)) {
+        Py_XDECREF(new_count), Py_XDECREF(new_recent), Py_XDECREF(new_score);
         Py_XDECREF(new_events), Py_XDECREF(new_pages), Py_XDECREF(new_session);
         return NULL;
     }
-    Py_DECREF(new_count), Py_DECREF(entry);
+    Py_DECREF(new_count);
+    put(customer, customer_at[RECENT], new_recent);
     if (no_first || at < first) put_known(customer, customer_at[FIRST_SEEN], at_object);
     if (is_behavioral && (no_activity || at > activity)) {
         put_known(customer, customer_at[LAST_ACTIVITY], at_object);
@@ -194,38 +296,21 @@ static PyObject *observe(PyObject *self, PyObject *const *args, Py_ssize_t count
 }
 
 static PyObject *seen_before(PyObject *self, PyObject *const *args, Py_ssize_t count) {
-    enum { AT_ONCE = 128 };
-    long long now, at;
-    PyObject *stale[AT_ONCE], *identity, *value;
-    Py_ssize_t position = 0, number_stale = 0;
-    if (count != 3 || !PyDict_CheckExact(args[0]) || !PyLong_CheckExact(args[1]) || !number(args[2], &now) ||
-        PyDict_GET_SIZE(args[0]) > seen_events || seen_events >= AT_ONCE)
+    long long now;
+    Remembered found;
+    if (count != 3 || !Py_IS_TYPE(args[0], Customer) || !PyLong_CheckExact(args[1]) || !number(args[2], &now))
         return PLAIN(plain_seen);
-    PyObject *seen = args[0];
-    while (PyDict_Next(seen, &position, &identity, &value)) {
-        if (!number(value, &at)) return PLAIN(plain_seen);
-        if (at > now - day_ms) break;
-        stale[number_stale++] = identity;
+    unsigned long long identity = PyLong_AsUnsignedLongLong(args[1]);
+    if (identity == (unsigned long long)-1 && PyErr_Occurred()) {
+        PyErr_Clear();
+        return PLAIN(plain_seen);
     }
-    for (Py_ssize_t index = 0; index < number_stale; index++) Py_INCREF(stale[index]);
-    int result = 0;
-    for (Py_ssize_t index = 0; index < number_stale; index++) {
-        if (result == 0) result = PyDict_DelItem(seen, stale[index]);
-        Py_DECREF(stale[index]);
-    }
-    if (result < 0) return NULL;
-    int known = PyDict_Contains(seen, args[1]);
-    if (known < 0) return NULL;
-    if (known) Py_RETURN_TRUE;
-    if (PyDict_SetItem(seen, args[1], args[2]) < 0) return NULL;
-    position = 0;
-    if (PyDict_GET_SIZE(seen) > seen_events && PyDict_Next(seen, &position, &identity, &value)) {
-        Py_INCREF(identity);
-        result = PyDict_DelItem(seen, identity);
-        Py_DECREF(identity);
-        if (result < 0) return NULL;
-    }
-    Py_RETURN_FALSE;
+    PyObject *seen = FIELD(args[0], customer_at[SEEN]);
+    if (!look_up(seen, identity, now, &found)) return PLAIN(plain_seen);
+    PyObject *made = remembering(seen, identity, now, &found);
+    if (made == NULL) return PyErr_Occurred() ? NULL : PLAIN(plain_seen);
+    put(args[0], customer_at[SEEN], made);
+    return PyBool_FromLong(found.is_known);
 }
 
 static PyObject *add_place(PyObject *self, PyObject *const *args, Py_ssize_t count) {
@@ -590,59 +675,135 @@ static int concerns_nobody(PyObject *customer, PyObject *event, PyObject *const 
     return of_all[LEASTS] == Py_None || PyDict_GET_SIZE(attributes) == 0 || !PyDict_Contains(attributes, score_name);
 }
 
+enum { TRIGGER, TEST, PLAIN_TEST, TEST_PARTS };
+
+/* Whether a property is as a test wants it: 1 or 0; -1 where only Python knows. */
+static int holds(PyObject *value, PyObject *constant, int compared) {
+    if (value == NULL || value == Py_None) return compared == Py_NE;
+    int is_number = PyLong_CheckExact(value) || PyFloat_CheckExact(value), is_text = PyUnicode_CheckExact(value);
+    int wants_text = PyUnicode_CheckExact(constant);
+    if (wants_text ? is_text : is_number) return PyObject_RichCompareBool(value, constant, compared);
+    if (!is_number && !is_text && !PyBool_Check(value) && !PyList_CheckExact(value) && !PyDict_CheckExact(value)) return -1;
+    return compared == Py_EQ ? 0 : compared == Py_NE ? 1 : -1;
+}
+
+static int in_python(PyObject *tests, PyObject *customer, PyObject *event, PyObject *now, PyObject *half_life,
+                     long long *mask) {
+    PyObject *told = PyObject_CallFunctionObjArgs(plain_mask, tests, customer, event, now, half_life, NULL);
+    if (told == NULL) return -1;
+    int is_known = number(told, mask) && *mask >= 0;
+    Py_DECREF(told);
+    return is_known;
+}
+
+/* A bit for each test that holds; 0 where that isn't certain, -1 with an error. */
+static int look_at(PyObject *tests, PyObject *customer, PyObject *event, PyObject *now, PyObject *half_life,
+                   long long *mask) {
+    *mask = 0;
+    if (!PyTuple_CheckExact(tests)) return 0;
+    if (PyTuple_GET_SIZE(tests) == 0) return 1;
+    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(tests); index++) {
+        PyObject *test = PyTuple_GET_ITEM(tests, index);
+        if (!PyTuple_CheckExact(test) || PyTuple_GET_SIZE(test) != TEST_PARTS) return 0;
+        PyObject *plain = PyTuple_GET_ITEM(test, PLAIN_TEST);
+        if (!PyTuple_CheckExact(plain) || PyTuple_GET_SIZE(plain) != 3)
+            return in_python(tests, customer, event, now, half_life, mask);
+    }
+    PyObject *properties = PyObject_CallOneArg(decode_object, FIELD(event, event_at[PROPERTIES]));
+    if (properties == NULL) return -1;
+    int found = PyDict_CheckExact(properties);
+    for (Py_ssize_t index = 0; found == 1 && index < PyTuple_GET_SIZE(tests); index++) {
+        PyObject *plain = PyTuple_GET_ITEM(PyTuple_GET_ITEM(tests, index), PLAIN_TEST), *value;
+        long long compared;
+        if (!number(PyTuple_GET_ITEM(plain, 1), &compared) || compared < Py_LT || compared > Py_GE) {
+            found = 0;
+            break;
+        }
+        value = PyDict_GetItemWithError(properties, PyTuple_GET_ITEM(plain, 0));
+        int is_so = value == NULL && PyErr_Occurred() ? -1 : holds(value, PyTuple_GET_ITEM(plain, 2), (int)compared);
+        if (is_so < 0) found = PyErr_Occurred() ? -1 : 2;
+        else if (is_so) *mask |= 1LL << index;
+    }
+    Py_DECREF(properties);
+    return found == 2 ? in_python(tests, customer, event, now, half_life, mask) : found;
+}
+
+/* The hash of an event's id, as `schemas.identity.event_hash` has it. */
+static PyObject *hash_of(PyObject *event_id) {
+    PyObject *encoded = PyUnicode_AsUTF8String(event_id);
+    if (encoded == NULL) return NULL;
+    PyObject *identity = PyObject_CallOneArg(hash_bytes, encoded);
+    Py_DECREF(encoded);
+    return identity;
+}
+
 /* Take an event that leads to nothing into what is remembered, as `journeys.decide` would; or leave everything as it
  * is and return False, and then it has to. First all is foreseen, then changed. */
 static PyObject *take_quietly(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     Step steps[MOST_STEPS];
+    Remembered remembered;
     long long at, now, mask, last_place, place = 0;
     double weight;
     Py_ssize_t taken = 0;
-    if (count != 6 || !Py_IS_TYPE(args[0], Customer) || !Py_IS_TYPE(args[1], Event) || !PyTuple_CheckExact(args[2]) ||
-        PyTuple_GET_SIZE(args[2]) != PLAN_PARTS || !number(args[3], &now) || !PyLong_CheckExact(args[4]) ||
-        !number(args[5], &mask))
-        Py_RETURN_FALSE;
-    PyObject *customer = args[0], *event = args[1], *parts = PyTuple_GET_ITEM(args[2], STEPS);
-    PyObject *of_all_object = PyTuple_GET_ITEM(args[2], OF_ALL), *weight_object = PyTuple_GET_ITEM(args[2], WEIGHT);
+    if (count != 4 || !Py_IS_TYPE(args[1], Event) || !is_text(FIELD(args[1], event_at[EVENT_ID]))) {
+        PyErr_SetString(PyExc_TypeError, "take_quietly takes a customer, an event, plans and the time");
+        return NULL;
+    }
+    PyObject *customer = args[0], *event = args[1], *identity = hash_of(FIELD(event, event_at[EVENT_ID]));
+    if (identity == NULL) return NULL;
+    PyObject *type = FIELD(event, event_at[TYPE]), *plans = args[2];
+    if (!Py_IS_TYPE(customer, Customer) || !is_text(type) || !number(args[3], &now) || !PyTuple_CheckExact(plans) ||
+        PyTuple_GET_SIZE(plans) != 2 || !PyDict_CheckExact(PyTuple_GET_ITEM(plans, 0)))
+        return identity;
+    PyObject *plan = PyDict_GetItemWithError(PyTuple_GET_ITEM(plans, 0), type);
+    if (plan == NULL) plan = PyTuple_GET_ITEM(plans, 1);
+    if (!PyTuple_CheckExact(plan) || PyTuple_GET_SIZE(plan) != PLAN_PARTS) return identity;
+    unsigned long long name = PyLong_AsUnsignedLongLong(identity);
+    if (PyErr_Occurred()) goto failed;
+    PyObject *parts = PyTuple_GET_ITEM(plan, STEPS), *of_all_object = PyTuple_GET_ITEM(plan, OF_ALL);
+    PyObject *weight_object = PyTuple_GET_ITEM(plan, WEIGHT);
     if (!PyTuple_CheckExact(of_all_object) || PyTuple_GET_SIZE(of_all_object) != OF_ALL_PARTS ||
         !PyTuple_CheckExact(parts) || PyTuple_GET_SIZE(parts) > MOST_STEPS || !is_float(weight_object, &weight))
-        Py_RETURN_FALSE;
+        return identity;
     PyObject *const *of_all = ((PyTupleObject *)of_all_object)->ob_item;
-    PyObject *at_object = FIELD(event, event_at[OCCURRED_AT]), *type = FIELD(event, event_at[TYPE]);
-    PyObject *counts = FIELD(customer, customer_at[COUNTS]), *seen = FIELD(customer, customer_at[SEEN]);
-    PyObject *timeline = FIELD(customer, customer_at[TIMELINE]);
-    if (!number(at_object, &at) || at < 0 || at > MOST / places_of_ms || !is_text(type) || counts == NULL ||
-        !PyDict_CheckExact(counts) || seen == NULL || !PyDict_CheckExact(seen) ||
-        !concerns_nobody(customer, event, of_all, at, now))
-        Py_RETURN_FALSE;
-    int is_known = PyDict_Contains(counts, type), is_repeat = PyDict_Contains(seen, args[4]);
-    if (is_known < 0 || is_repeat < 0) return NULL;
-    if ((!is_known && PyDict_GET_SIZE(counts) >= most_counted) || is_repeat) Py_RETURN_FALSE;
+    PyObject *at_object = FIELD(event, event_at[OCCURRED_AT]), *counts = FIELD(customer, customer_at[COUNTS]);
+    PyObject *timeline = FIELD(customer, customer_at[TIMELINE]), *seen = FIELD(customer, customer_at[SEEN]);
+    if (!number(at_object, &at) || at < 0 || at > MOST / places_of_ms || counts == NULL || !PyDict_CheckExact(counts) ||
+        !concerns_nobody(customer, event, of_all, at, now) || !look_up(seen, name, now, &remembered) ||
+        remembered.is_known)
+        return identity;
+    int is_counted = PyDict_Contains(counts, type);
+    if (is_counted < 0) goto failed;
+    if (!is_counted && PyDict_GET_SIZE(counts) >= most_counted) return identity;
     if (of_all[LEASTS] != Py_None && !(score_stays_below(customer, of_all, weight, at, now) &&
                                        session_stays_below(FIELD(customer, customer_at[SESSION]),
                                                            of_all[LOWEST_OF_SESSION], at)))
-        Py_RETURN_FALSE;
+        return identity;
     int has_place = of_all[HAS_STRICT] == Py_True;
     if (has_place) {
-        if (timeline == NULL || !PyList_CheckExact(timeline)) Py_RETURN_FALSE;
+        if (timeline == NULL || !PyList_CheckExact(timeline)) return identity;
         Py_ssize_t size = PyList_GET_SIZE(timeline);
         if (size && (!number(PyList_GET_ITEM(timeline, size - 1), &last_place) || last_place >= at * places_of_ms))
-            Py_RETURN_FALSE;
+            return identity;
         place = at * places_of_ms + 2;
     }
+    int is_certain = look_at(PyTuple_GET_ITEM(plan, TESTS), customer, event, args[3], of_all[HALF_LIFE], &mask);
+    if (is_certain < 0) goto failed;
+    if (!is_certain) return identity;
     for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(parts); index++) {
         int found = foresee(customer, PyTuple_GET_ITEM(parts, index), mask, at, place, &steps[taken]);
-        if (found < 0) {
-            if (PyErr_Occurred()) return NULL;
-            Py_RETURN_FALSE;
-        }
+        if (found < 0 && PyErr_Occurred()) goto failed;
+        if (found < 0) return identity;
         taken += found;
     }
+    PyObject *new_seen = remembering(seen, name, now, &remembered);
+    if (new_seen == NULL && PyErr_Occurred()) goto failed;
+    if (new_seen == NULL) return identity;
+    Py_DECREF(identity);
 
-    PyObject *to_seen[] = {seen, args[4], args[3]}, *place_object = NULL, *done;
     PyObject *to_observe[] = {customer, event, weight_object, of_all[HALF_LIFE], args[3]};
-    PyObject *to_timeline[] = {timeline, at_object};
-    if ((done = seen_before(self, to_seen, 3)) == NULL) return NULL;
-    Py_DECREF(done);
+    PyObject *to_timeline[] = {timeline, at_object}, *place_object = NULL, *done;
+    put(customer, customer_at[SEEN], new_seen);
     put_known(customer, customer_at[NOW], args[3]);
     if ((done = observe(self, to_observe, 5)) == NULL) return NULL;
     Py_DECREF(done);
@@ -663,7 +824,11 @@ static PyObject *take_quietly(PyObject *self, PyObject *const *args, Py_ssize_t 
     }
     Py_XDECREF(place_object);
     if (failed) return NULL;
-    Py_RETURN_TRUE;
+    Py_RETURN_NONE;
+
+failed:
+    Py_DECREF(identity);
+    return NULL;
 }
 
 /* When she is due ---------------------------------------------------------------------------------------------- */
@@ -746,14 +911,14 @@ static int locate(PyTypeObject *type, const char *const *names, Py_ssize_t *offs
 }
 
 static PyObject *bind(PyObject *self, PyObject *args) {
-    PyObject *types[5], *sets[2], *plains[6], *words[3];
-    if (!PyArg_ParseTuple(args, "(O!O!O!O!O!)(O!O!)(UUU)(OOOOOO)(LLLLLLLLL)", &PyType_Type, &types[0], &PyType_Type,
+    PyObject *types[5], *sets[2], *plains[9], *words[3];
+    if (!PyArg_ParseTuple(args, "(O!O!O!O!O!)(O!O!)(UUU)(OOOOOOOOO)(LLLLLLLLLLL)", &PyType_Type, &types[0], &PyType_Type,
                           &types[1], &PyType_Type, &types[2], &PyType_Type, &types[3], &PyType_Type, &types[4],
                           &PyFrozenSet_Type, &sets[0], &PyFrozenSet_Type, &sets[1], &words[0], &words[1],
                           &words[2], &plains[0], &plains[1],
-                          &plains[2], &plains[3], &plains[4], &plains[5], &recent_events, &seen_events,
+                          &plains[2], &plains[3], &plains[4], &plains[5], &plains[6], &plains[7], &plains[8], &recent_events, &seen_events,
                           &session_gap_ms, &day_ms, &places_of_ms, &most_timeline, &kept_late, &slack,
-                          &most_counted))
+                          &most_counted, &earliest, &latest_instant))
         return NULL;
     if (!locate((PyTypeObject *)types[0], customer_fields, customer_at, CUSTOMER_FIELDS) ||
         !locate((PyTypeObject *)types[1], event_fields, event_at, EVENT_FIELDS) ||
@@ -775,6 +940,7 @@ static PyObject *bind(PyObject *self, PyObject *args) {
     churned = Py_NewRef(words[1]), score_name = Py_NewRef(words[2]);
     plain_observe = Py_NewRef(plains[0]), plain_seen = Py_NewRef(plains[1]), plain_add_place = Py_NewRef(plains[2]);
     plain_relaxed = Py_NewRef(plains[3]), plain_strict = Py_NewRef(plains[4]), plain_raises = Py_NewRef(plains[5]);
+    hash_bytes = Py_NewRef(plains[6]), decode_object = Py_NewRef(plains[7]), plain_mask = Py_NewRef(plains[8]);
     Py_RETURN_NONE;
 }
 

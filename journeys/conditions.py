@@ -8,12 +8,13 @@ is all that "at least so many within" needs. Remembering comes before the rules,
 from bisect import insort
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
-from typing import Final, assert_never
+from typing import Final, assert_never, cast
+from weakref import WeakKeyDictionary
 
 import msgspec
 from msgspec import Struct
 
-from journeys.fields import Field, compile_event_field, compile_field
+from journeys.fields import Field, compile_event_field, compile_field, property_name
 from journeys.operators import POSITIVE, Compare, compile_equality, compile_operator, constant_mistake
 from journeys.scene import Scene
 from schemas.customer import Customer
@@ -23,6 +24,10 @@ from schemas.instants import HOUR_MS, Millis
 from schemas.reading import read
 
 Test = Callable[[Scene], bool]
+PropertyTest = tuple[str, Operator, str | int | float]
+"""A test that looks at one property of the present event and at nothing else: its name, the operator, the constant."""
+_ORDERS: Final[frozenset[Operator]] = frozenset(("eq", "ne", "gt", "gte", "lt", "lte"))
+_property_tests: Final[WeakKeyDictionary[Test, PropertyTest]] = WeakKeyDictionary()
 
 
 class Clause(Struct, frozen=True, kw_only=True):
@@ -155,13 +160,24 @@ def _compile_field_comparison(comparison: Comparison, positive: Operator) -> Tes
     path = comparison.field or ""
     compare = compile_operator(positive, comparison.value, f"{path} {comparison.operator}")
     look = compile_field(path)
-    if positive == comparison.operator:
-        return _positive(look, compare)
-    return lambda scene: compare(look(scene), scene) is False
+    test = _positive(look, compare) if positive == comparison.operator else _negative(look, compare)
+    name = property_name(path)
+    if name is not None and comparison.operator in _ORDERS and type(comparison.value) in {str, int, float}:
+        _property_tests[test] = name, comparison.operator, cast("str | int | float", comparison.value)
+    return test
+
+
+def property_test(test: Test) -> PropertyTest | None:
+    """Return what a compiled test looks at, if it is one property of the present event."""
+    return _property_tests.get(test)
 
 
 def _positive(look: Field, compare: Compare) -> Test:
     return lambda scene: compare(look(scene), scene) is True
+
+
+def _negative(look: Field, compare: Compare) -> Test:
+    return lambda scene: compare(look(scene), scene) is False
 
 
 def _compile_membership(segment_id: str) -> Test:

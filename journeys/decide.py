@@ -45,7 +45,6 @@ from journeys.judging import attribute, attribute_in_time, concerns, judge, judg
 from journeys.keeping import keep_after_event, keep_due, keep_in_time, keep_under_new_catalogue, note_crm_changes
 from journeys.migrating import migrate
 from journeys.occasions import LocalTime, due_occasions, next_occasion
-from journeys.quiet import UNCERTAIN, mask
 from journeys.reads import SEGMENTS
 from journeys.reopening import compare, is_late_for, reopen
 from journeys.rising import Rise, levels, may_rise, moves, rises_of
@@ -69,7 +68,6 @@ from schemas.customer import (
 )
 from schemas.decisions import Effect
 from schemas.events import CRM_TYPES, WEBHOOK_ANSWERED, Event, Json
-from schemas.identity import event_hash
 from schemas.instants import Millis, as_text, format_instant, utc_day
 from schemas.log import Command
 
@@ -173,14 +171,10 @@ def _sooner(soonest: Millis, due_at: Millis | None) -> Millis:
 
 
 def _decide_event(customer: Customer, event: Event, catalogue: Catalogue, now: Millis) -> list[Effect]:
-    identity, quiet = event_hash(event.event_id), catalogue.quiet
-    plan = quiet.by_type.get(event.type, quiet.unnamed)
-    if plan is not None:
-        tests = plan[-1]
-        standing = mask(tests, customer, event, now, catalogue.half_life_ms) if tests else 0
-        if standing != UNCERTAIN and take_quietly(customer, event, plan, now, identity, standing):
-            return []
-    if seen_before(customer.seen, identity, now):
+    identity = take_quietly(customer, event, catalogue.quiet.plans, now)
+    if identity is None:
+        return []
+    if seen_before(customer, identity, now):
         catalogue.unrecorded.repeats += 1
         return []
     customer.now = now

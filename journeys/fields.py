@@ -180,6 +180,15 @@ _ENVELOPE: Final[dict[str, Callable[[Event], Value]]] = {
 }
 
 
+def property_name(path: str) -> str | None:
+    """Return which property of the present event a path names, if it is one that isn't inside another."""
+    name = path.removeprefix("event.")
+    is_property = (
+        name not in {"", path} and "." not in name and name not in _ENVELOPE and name not in {"properties", "context"}
+    )
+    return name if is_property else None
+
+
 def envelope_of(view: View) -> dict[str, Json]:
     """Return an event as one object: its properties, and over them the envelope's fields that it has."""
     envelope = {name: plain(field(view.event)) for name, field in _ENVELOPE.items()}

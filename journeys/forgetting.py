@@ -8,6 +8,7 @@ little, and says where her events go or whom to leave alone.
 from typing import Final
 
 from journeys.profile import ADDRESSES
+from journeys.repeats import latest
 from schemas.customer import Customer
 from schemas.instants import DAY_MS, Millis
 
@@ -34,4 +35,5 @@ def _silent_until(customer: Customer) -> Millis | None:
         return None
     if any(getattr(customer, name) for name in ADDRESSES):
         return None
-    return next((at + FORGET_AFTER_MS for at in reversed(customer.seen.values())), None)
+    decided_at = latest(customer.seen)
+    return None if decided_at is None else decided_at + FORGET_AFTER_MS

@@ -12,7 +12,9 @@ from typing import Final, TypeVar
 from journeys.absences import KEPT_FIRST_EVENTS, MAX_ABSENCES
 from journeys.answer_hours import united as united_hours
 from journeys.keys import MAX_KEYS, SEPARATOR
-from journeys.profile import OTHER_TYPES, SESSION_GAP_MS, TOLD_AT, set_bounded
+from journeys.newest import OTHER_TYPES, newest_events, set_newest
+from journeys.profile import SESSION_GAP_MS, TOLD_AT, set_bounded
+from journeys.repeats import entries, pack
 from journeys.scoring import DIGITS, add
 from schemas.customer import (
     MAX_ASSIGNMENTS,
@@ -23,7 +25,6 @@ from schemas.customer import (
     MAX_SETTLED,
     MAX_SUPPRESSED_ADDRESSES,
     RECENT_EVENTS,
-    SEEN_EVENTS,
     Absence,
     Attributable,
     Contact,
@@ -147,17 +148,17 @@ def _merge_history(survivor: Customer, other: Customer, half_life_ms: float) -> 
         )
     survivor.total_purchases += other.total_purchases
     survivor.total_spent = round(survivor.total_spent + other.total_spent, DIGITS)
+    newest = list(in_order(newest_events(survivor), newest_events(other), key=lambda entry: entry[0]))
     for event_type, count in other.counts.items():
         _add_count(survivor, event_type, count, other.last[event_type])
-    survivor.recent = list(in_order(survivor.recent, other.recent, key=lambda entry: entry[0]))[-RECENT_EVENTS:]
+    set_newest(survivor, newest[-RECENT_EVENTS:])
     survivor.hours = united_hours(survivor.hours, other.hours)
     survivor.session = _latest_session(survivor.session, other.session)
 
 
 def _merge_seen(survivor: Customer, other: Customer) -> None:
-    latest = _united(survivor.seen, other.seen, max)
-    in_time = sorted(latest.items(), key=lambda entry: entry[1])
-    survivor.seen = dict(in_time[-SEEN_EVENTS:])
+    latest = _united(dict(entries(survivor.seen)), dict(entries(other.seen)), max)
+    survivor.seen = pack(sorted(latest.items(), key=lambda entry: entry[1]))
 
 
 def _add_count(survivor: Customer, event_type: str, count: int, last: Millis) -> None:

@@ -11,13 +11,13 @@ from typing import Final
 import msgspec
 
 from journeys.addresses import email_status
+from journeys.newest import OTHER_TYPES, add_newest
 from journeys.scoring import DIGITS, add
 from schemas.customer import (
     MAX_ATTRIBUTES,
     MAX_ATTRIBUTES_BYTES,
     MAX_COUNTED_TYPES,
     MAX_SUPPRESSED_ADDRESSES,
-    RECENT_EVENTS,
     Contact,
     Customer,
     Session,
@@ -27,7 +27,6 @@ from schemas.instants import MINUTE_MS, Millis
 
 FUTURE_TOLERANCE_MS: Final = 5 * MINUTE_MS
 SESSION_GAP_MS: Final = 30 * MINUTE_MS
-OTHER_TYPES: Final = "other"
 PURCHASES: Final = frozenset({"order_completed", "purchase"})
 AMOUNTS: Final = ("total", "revenue", "value", "amount")
 PAGE_VIEWS: Final = frozenset({"page_viewed", "screen_viewed"})
@@ -47,9 +46,7 @@ def clamp(event: Event, now: Millis) -> None:
         event.occurred_at = now
 
 
-def observe(  # noqa: C901 -- the hottest function of all; calls would cost more than they explain
-    customer: Customer, event: Event, weight: float, half_life_ms: float, now: Millis
-) -> bool:
+def observe(customer: Customer, event: Event, weight: float, half_life_ms: float, now: Millis) -> bool:
     """Take the event into history, computed fields and session.
 
     Returns:
@@ -62,20 +59,15 @@ def observe(  # noqa: C901 -- the hottest function of all; calls would cost more
     counts = customer.counts
     count = counts.get(event_type)
     within_bound = count is not None or len(counts) < MAX_COUNTED_TYPES
+    counted = event_type if within_bound else OTHER_TYPES
     if count is None:
-        _count_first(customer, event_type if within_bound else OTHER_TYPES, at)
+        _count_first(customer, counted, at)
     else:
         counts[event_type] = count + 1
         last = customer.last
         if at > last[event_type]:  # noqa: PLR1730 -- max() costs three times as much
             last[event_type] = at
-    recent = customer.recent
-    if recent and at < recent[-1][0]:
-        insort(recent, (at, event_type), key=lambda entry: entry[0])
-    else:
-        recent.append((at, event_type))
-    if len(recent) > RECENT_EVENTS:
-        del recent[0]
+    add_newest(customer, counted, at)
     engaged = event_type in ENGAGED
     if behavioral or engaged:
         last_activity = customer.last_activity

@@ -18,13 +18,10 @@ from journeys import compiled
 from journeys.absences import LATE_DEADLINE_MS
 from journeys.conditions import Test, comparisons
 from journeys.profile import PURCHASES
-from journeys.scene import Scene
+from journeys.quiet_tests import PlainTest, Tests, plain_test
 from journeys.sequences import Sequence
-from journeys.timing import customer_zone
 from journeys.watching import INACTIVITY_MS, NOTHING
-from schemas.customer import Customer
 from schemas.definitions import Condition, EventSequence
-from schemas.events import Event
 from schemas.instants import Millis
 
 if TYPE_CHECKING:
@@ -32,10 +29,7 @@ if TYPE_CHECKING:
 
 _FIRES, _COUNTS_UP, _RELAXED, _STRICT = range(4)
 _MOST_TESTS: Final = 32
-UNCERTAIN: Final = -1
-"""In place of a mask: a test couldn't compare what it found, which may have to be recorded."""
 
-Tests = tuple[tuple["CompiledTrigger", Test], ...]
 Part = tuple[int, str, object, int, tuple[int, ...]]
 """What an event of a type does to one trigger: how, under which memory, to what, the bits that it has, and by test
 those that it has where the test holds."""
@@ -58,6 +52,8 @@ class Quiet(Struct, frozen=True, kw_only=True):
     """None: such events aren't for the compiled part."""
     unnamed: QuietPlan | None = None
     """Of all other types."""
+    plans: tuple[Mapping[str, QuietPlan | None], QuietPlan | None] = ({}, None)
+    """Both, as the compiled part reads them."""
     silences: Silences | None = None
     """What makes somebody due who waits for nothing but silences; None where others may be due as well."""
 
@@ -79,11 +75,14 @@ def compile_quiet(catalogue: "Catalogue") -> Quiet:
         catalogue.lowest_of_session,
         INACTIVITY_MS,
     )
-    by_type = {event_type: _quiet_plan(event_type, plan, of_all) for event_type, plan in catalogue.plans.items()}
+    known = {event_type: _quiet_plan(event_type, plan, of_all) for event_type, plan in catalogue.plans.items()}
+    # A purchase counts as one also where no definition names its type.
+    by_type = dict.fromkeys(PURCHASES) | known
+    unnamed = _quiet_plan("", catalogue.unnamed, of_all)
     return Quiet(
-        # A purchase counts as one also where no definition names its type.
-        by_type=dict.fromkeys(PURCHASES) | by_type,
-        unnamed=_quiet_plan("", catalogue.unnamed, of_all),
+        by_type=by_type,
+        unnamed=unnamed,
+        plans=(by_type, unnamed),
         silences=None if catalogue.schedules or catalogue.dates else _silences(catalogue),
     )
 
@@ -98,7 +97,7 @@ def _quiet_plan(event_type: str, plan: "Plan", of_all: OfAll) -> QuietPlan | Non
     if plan.clauses or plan.behavioral is not NOTHING or event_type in PURCHASES:
         return None
     parts: list[Part] = []
-    tests: list[tuple[CompiledTrigger, Test]] = []
+    tests: list[tuple[CompiledTrigger, Test, PlainTest | None]] = []
     for trigger in plan.triggers:
         found = _part(event_type, trigger, tests)
         if found is None or len(tests) > _MOST_TESTS:
@@ -108,12 +107,12 @@ def _quiet_plan(event_type: str, plan: "Plan", of_all: OfAll) -> QuietPlan | Non
 
 
 def _part(
-    event_type: str, trigger: "CompiledTrigger", tests: list[tuple["CompiledTrigger", Test]]
+    event_type: str, trigger: "CompiledTrigger", tests: list[tuple["CompiledTrigger", Test, PlainTest | None]]
 ) -> list[Part] | None:
     """Return what an event does to a trigger, if anything; None if that isn't for the compiled part."""
 
     def bit_of(test: Test) -> int:
-        tests.append((trigger, test))
+        tests.append((trigger, test, plain_test(test)))
         return 1 << (len(tests) - 1)
 
     if not _looks_at_event_only(trigger):
@@ -146,15 +145,3 @@ def _conditions(trigger: "CompiledTrigger") -> Iterable[Condition | None]:
             yield defined.conditions.where
             if isinstance(defined.conditions, EventSequence):
                 yield from (item.where for item in defined.conditions.required_sequence)
-
-
-def mask(tests: Tests, customer: Customer, event: Event, now: Millis, half_life_ms: float) -> int:
-    """Look at the tests of an event's type; return a bit for each that holds, or `UNCERTAIN`."""
-    scene = Scene(customer=customer, now=now, half_life_ms=half_life_ms, event=event)
-    preferences, bits = customer.preferences, 0
-    for place, (trigger, test) in enumerate(tests):
-        zone = trigger.workflow.zone
-        scene.zone = customer_zone(preferences, zone) if preferences else zone
-        if test(scene):
-            bits |= 1 << place
-    return UNCERTAIN if scene.warnings else bits

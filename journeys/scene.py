@@ -8,7 +8,7 @@ stale is read.
 from typing import Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from schemas.customer import Customer, Execution
 from schemas.events import Event, Json
@@ -29,13 +29,13 @@ class View:
     def properties(self) -> dict[str, Json]:
         """Return the decoded properties."""
         if self._properties is None:
-            self._properties = _decode_object(self.event.properties)
+            self._properties = decode_object(self.event.properties)
         return self._properties
 
     def context(self) -> dict[str, Json]:
         """Return the decoded context."""
         if self._context is None:
-            self._context = _decode_object(self.event.context)
+            self._context = decode_object(self.event.context)
         return self._context
 
 
@@ -95,11 +95,8 @@ class Scene(Struct, kw_only=True, eq=False):
 
 
 _decode_event: Final = msgspec.json.Decoder(Event | None).decode
-_decode: Final = msgspec.json.Decoder(dict[str, Json]).decode
-
-
-def _decode_object(source: Raw) -> dict[str, Json]:
-    return _decode(source)
+decode_object: Final = msgspec.json.Decoder(dict[str, Json]).decode
+"""Decodes the properties or the context of an event."""
 
 
 def _decode_view(source: bytes | None) -> View | None:

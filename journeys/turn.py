@@ -1,7 +1,6 @@
 """A decision in the making: the customer, the input's time and cause, and what has been decided so far."""
 
 from collections import deque
-from hashlib import blake2b
 from typing import Final
 
 import msgspec
@@ -13,7 +12,7 @@ from journeys.scene import Scene
 from schemas.customer import Customer, Execution
 from schemas.decisions import Decision, Effect, Kind, Send, WebhookCall
 from schemas.events import Event, Json
-from schemas.identity import decision_id, decision_series
+from schemas.identity import decision_id, decision_series, state_hash
 from schemas.instants import Millis, format_instant
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -70,7 +69,7 @@ class Turn(Struct, kw_only=True, eq=False):
     ) -> None:
         """Record one choice; what the rules warned of since the last one goes into its detail."""
         if self.state_hash is None:
-            self.state_hash = blake2b(_encoder.encode(self.customer), digest_size=8).hexdigest()
+            self.state_hash = state_hash(_encoder.encode(self.customer))
             self.at = format_instant(self.now)
             self.series = decision_series(self.customer.hashed_as or self.customer.customer_id, self.now, self.cause)
         if self.scene.warnings:

@@ -20,7 +20,7 @@ from schemas.errors import TidingsError
 from schemas.events import Json
 from schemas.instants import Millis
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 NO_DEADLINE: Final[Millis] = 2**63 - 1
 NEVER: Final[Millis] = -(2**62)
 """The time of somebody for whom nothing was decided yet."""
@@ -432,8 +432,8 @@ class Customer(Values, omit_defaults=True, gc=False, rename=_CUSTOMER):
 
     customer_id: str
     now: Millis = NEVER
-    seen: dict[int, Millis] = field(default_factory=dict)
-    """The hashes of the latest events' ids and when they were decided on, oldest first."""
+    seen: bytes = b""
+    """The hashes of the latest events' ids and when they were decided on, oldest first; see `journeys.repeats`."""
     # profile
     email: str | None = None
     phone: str | None = None
@@ -458,7 +458,8 @@ class Customer(Values, omit_defaults=True, gc=False, rename=_CUSTOMER):
     total_spent: float = 0.0
     counts: dict[str, int] = field(default_factory=dict)
     last: dict[str, Millis] = field(default_factory=dict)
-    recent: list[tuple[Millis, str]] = field(default_factory=list)
+    recent: bytes = b""
+    """When the newest events occurred, and their types, oldest first; see `journeys.newest`."""
     session: Session | None = None
     # journeys
     executions: list[Execution] = field(default_factory=list)

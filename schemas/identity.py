@@ -1,8 +1,9 @@
 """Ids and chance are hashes of causes, so that the same decision has the same id wherever it is computed."""
 
 from hashlib import blake2b, md5
+from typing import Final
 
-from xxhash import xxh3_64_intdigest
+from xxhash import xxh3_64_hexdigest, xxh3_64_intdigest
 
 _SEPARATOR = "\x1f"
 """A control character that no id may hold (events with it are refused), so that parts can't run into each other."""
@@ -44,7 +45,16 @@ def event_hash(event_id: str) -> int:
     Computed for every event, so it has to be quick, and not hard to forge: whoever can send an event under a chosen
     id that collides could as well send it under the id itself.
     """
-    return xxh3_64_intdigest(event_id.encode())
+    return hash_bytes(event_id.encode())
+
+
+def state_hash(encoded: bytes) -> str:
+    """Return the 8 bytes, in hex, by which a decision names the state that it was made from."""
+    return xxh3_64_hexdigest(encoded)
+
+
+hash_bytes: Final = xxh3_64_intdigest
+"""The hash of an id that is encoded already."""
 
 
 def bucket(customer_id: str, salt: str) -> float:

@@ -3,6 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from journeys.newest import newest_events
 from journeys.scoring import score
 from schemas.events import Json
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
@@ -72,7 +73,7 @@ def is_open(journey: Journey) -> bool:
 def profile(journey: Journey) -> dict[str, object]:
     customer = journey.customer()
     return {
-        "history": (customer.counts, customer.last, customer.first_seen, customer.recent),
+        "history": (customer.counts, customer.last, customer.first_seen, newest_events(customer)),
         "activity": (customer.last_activity, customer.last_engagement),
         "purchases": (customer.total_purchases, customer.total_spent),
         "score": score(customer, START + 5 * DAY_MS, 14 * DAY_MS),

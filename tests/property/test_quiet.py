@@ -10,11 +10,10 @@ from agents.engine import Engine
 from journeys import compiled as hot
 from journeys.catalogue import Catalogue
 from journeys.decide import deadline
-from journeys.quiet import NEVER_QUIET, UNCERTAIN, mask
+from journeys.quiet import NEVER_QUIET
 from schemas.customer import Customer
 from schemas.decisions import encode_effect
 from schemas.events import Event, Json, Stream, customer_key
-from schemas.identity import event_hash
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
 from tables.customers import CustomersTable
 from tests.journey import Document, frequency, mail, score, sequence, session, silence, trigger, workflow
@@ -132,12 +131,7 @@ def _known(catalogue: Catalogue) -> Customer:
 
 
 def _taken(customer: Customer, event: Event, now: Millis) -> bool:
-    catalogue = compiled(SHOP)
-    plan = catalogue.quiet.by_type.get(event.type, catalogue.quiet.unnamed)
-    if plan is None:
-        return False
-    holding = mask(plan[-1], customer, event, now, catalogue.half_life_ms)
-    return holding != UNCERTAIN and hot.take_quietly(customer, event, plan, now, event_hash(event.event_id), holding)
+    return hot.take_quietly(customer, event, compiled(SHOP).quiet.plans, now) is None
 
 
 def _event(**changes: Json) -> Event:

@@ -16,6 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from journeys.answer_hours import as_of
+from journeys.newest import newest_events
 from journeys.validation import InvalidDefinitions
 from schemas.events import InvalidEvent, Json
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
@@ -378,7 +379,7 @@ def recent(number: int) -> int:
     journey = Journey()
     for at in range(number):
         journey.publish("page_viewed", at)
-    return len(journey.customer().recent)
+    return len(newest_events(journey.customer()))
 
 
 def attributes(number: int) -> int:

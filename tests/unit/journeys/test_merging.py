@@ -3,6 +3,8 @@
 import pytest
 
 from journeys.merging import LATE_DEADLINE_MS, RULED, merge
+from journeys.newest import newest_events, set_newest
+from journeys.repeats import entries, pack
 from schemas.customer import (
     MAX_SETTLED,
     Absence,
@@ -150,12 +152,19 @@ def test_the_latest_activity_first_sight_and_answered_silence_win() -> None:
 
 def test_memories_of_instants_are_united_in_order() -> None:
     both = merged(
-        ada(windows={"w/0": [1, 5]}, recent=[(1, "a"), (5, "c")], seen={1: 10, 2: 30}),
-        visitor(windows={"w/0": [2], "w/1": [3]}, recent=[(2, "b")], seen={3: 20}),
+        _with_events(ada(windows={"w/0": [1, 5]}, seen=pack([(1, 10), (2, 30)])), (1, "a"), (5, "c")),
+        _with_events(visitor(windows={"w/0": [2], "w/1": [3]}, seen=pack([(3, 20)])), (2, "b")),
     )
     assert both.windows == {"w/0": [1, 2, 5], "w/1": [3]}
-    assert both.recent == [(1, "a"), (2, "b"), (5, "c")]
-    assert list(both.seen) == [1, 3, 2]
+    assert newest_events(both) == [(1, "a"), (2, "b"), (5, "c")]
+    assert entries(both.seen) == [(1, 10), (3, 20), (2, 30)]
+
+
+def _with_events(customer: Customer, *events: tuple[Millis, str]) -> Customer:
+    customer.counts = {event_type: 1 for _, event_type in events}
+    customer.last = {event_type: at for at, event_type in events}
+    set_newest(customer, events)
+    return customer
 
 
 def execution(name: str, started_at: Millis, due_at: Millis | None = None) -> Execution:
