@@ -62,9 +62,12 @@ NEVER_QUIET: Final = Quiet()
 
 
 def compile_quiet(catalogue: "Catalogue") -> Quiet:
+    """Return the plans of a catalogue where something compiled reads them; else none, which costs nothing."""
+    return quiet_plans(catalogue) if compiled.IS_COMPILED else NEVER_QUIET
+
+
+def quiet_plans(catalogue: "Catalogue") -> Quiet:
     """Say what a catalogue makes of events that lead to nothing, and of customers who wait for nothing but silences."""
-    if not compiled.IS_COMPILED:
-        return NEVER_QUIET
     scores = catalogue.rises.get("engagement_score")
     of_all = (
         catalogue.watch.number,

@@ -421,6 +421,7 @@ def test_a_send_is_the_same_in_json_and_in_avro(send: Send) -> None:
     assert decode_send(encode_send(send, 8), OURS.get) == send
     assert decode_send(encode_effect(send), OURS.get) == send
     assert outbound_json(EMAIL_SENDS, encode_send(send, 8), OURS.get) == encode_effect(send)
+    assert outbound_json(EMAIL_SENDS, encode_effect(send), OURS.get) == encode_effect(send)
 
 
 @given(decision=_decisions)
