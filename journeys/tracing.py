@@ -80,11 +80,15 @@ def in_words(traced: Traced) -> str:
         case Comparison() as comparison:
             return f"{_subject(comparison)} is {traced.found}; `{_wanted(comparison)}` is wanted"
         case AnyOf():
+            if traced.holds:
+                # The rules looked no further than to the first that holds.
+                return in_words(traced.parts[-1])
             return "none holds of: " + "; or ".join(in_words(_failed(part)) for part in traced.parts)
         case AllOf():
             return " and ".join(in_words(part) for part in traced.parts)
         case Negation():
-            return "this must not hold and does: " + in_words(traced.parts[0])
+            said = "not " if traced.holds else "this must not hold and does: "
+            return said + in_words(traced.parts[0])
     assert_never(traced.condition)
 
 
