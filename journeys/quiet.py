@@ -48,12 +48,8 @@ is, and what was due by when doesn't fire."""
 class Quiet(Struct, frozen=True, kw_only=True):
     """What is known of the types of events."""
 
-    by_type: Mapping[str, QuietPlan | None] = {}
-    """None: such events aren't for the compiled part."""
-    unnamed: QuietPlan | None = None
-    """Of all other types."""
     plans: tuple[Mapping[str, QuietPlan | None], QuietPlan | None] = ({}, None)
-    """Both, as the compiled part reads them."""
+    """By type, and of all other types; None: such events aren't for the compiled part."""
     silences: Silences | None = None
     """What makes somebody due who waits for nothing but silences; None where others may be due as well."""
 
@@ -81,11 +77,8 @@ def quiet_plans(catalogue: "Catalogue") -> Quiet:
     known = {event_type: _quiet_plan(event_type, plan, of_all) for event_type, plan in catalogue.plans.items()}
     # A purchase counts as one also where no definition names its type.
     by_type = dict.fromkeys(PURCHASES) | known
-    unnamed = _quiet_plan("", catalogue.unnamed, of_all)
     return Quiet(
-        by_type=by_type,
-        unnamed=unnamed,
-        plans=(by_type, unnamed),
+        plans=(by_type, _quiet_plan("", catalogue.unnamed, of_all)),
         silences=None if catalogue.schedules or catalogue.dates else _silences(catalogue),
     )
 

@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from journeys.compiled import IS_COMPILED
-from journeys.quiet import NEVER_QUIET, UNCERTAIN, mask, quiet_plans
+from journeys.quiet import NEVER_QUIET, quiet_plans
+from journeys.quiet_tests import UNCERTAIN, mask
 from schemas.customer import Customer
 from schemas.events import Event, Json
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS
@@ -38,7 +39,7 @@ EARLY = is_("event.day", "before", "2026-01-01T20:00:00Z")
 def of_types(*triggers: Document) -> dict[str, bool]:
     """Tell which of the types that triggers name have a plan."""
     written = [workflow(mail(), id=f"w{place}", on=[one]) for place, one in enumerate(triggers)]
-    return {name: plan is not None for name, plan in quiet_plans(compiled(*written)).by_type.items()}
+    return {name: plan is not None for name, plan in quiet_plans(compiled(*written)).plans[0].items()}
 
 
 @pytest.mark.parametrize(
@@ -61,10 +62,12 @@ def test_a_type_has_a_plan_where_its_triggers_look_at_events_alone(on: Document,
 
 
 def test_purchases_have_no_plan_and_types_that_nobody_names_have_one() -> None:
-    quiet = quiet_plans(compiled(workflow(mail(), on=[frequency("a", 3, 60), score(50), session("events", 4)])))
-    assert quiet.by_type["order_completed"] is None
-    assert quiet.by_type["purchase"] is None
-    assert quiet.unnamed is not None
+    by_type, unnamed = quiet_plans(
+        compiled(workflow(mail(), on=[frequency("a", 3, 60), score(50), session("events", 4)]))
+    ).plans
+    assert by_type["order_completed"] is None
+    assert by_type["purchase"] is None
+    assert unnamed is not None
 
 
 @pytest.mark.parametrize(("tests", "has_plan"), [(31, True), (32, True), (33, False)])
@@ -108,7 +111,7 @@ def test_a_test_is_looked_at_in_the_customers_zone(zone: str | None, bits: int) 
 def masked(on: list[Document], properties: bytes, preferences: dict[str, Json] | None = None) -> int:
     """Look at the tests of the type `a`."""
     catalogue = compiled(*[workflow(mail(), id=f"w{place}", on=[one]) for place, one in enumerate(on)])
-    plan = quiet_plans(catalogue).by_type["a"]
+    plan = quiet_plans(catalogue).plans[0]["a"]
     assert plan is not None
     event = Event(
         event_id="e", type="a", stream="behavioral", occurred_at=START, customer_id="c", properties=msgspec.Raw(properties)
