@@ -1,7 +1,7 @@
 """`make bench`, or `python -m bench [--laps N] [--save]`; ends with 1 when the output isn't the reference's.
 
 `python -m bench timers [--customers N] [--workers N]` measures timers by the wall clock, `python -m bench replay
-[--laps N]` replay.
+[--laps N]` replay, `python -m bench decide [--laps N] [--save]` the rules alone, which needs no Kafka.
 """
 
 import argparse
@@ -10,9 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import replay
-from bench.report import machine, report, save
+from bench.memory import Alone
+from bench.report import machine, report, save, save_alone, told_alone, told_state
+from bench.states import typical_state
 from bench.timers import CUSTOMERS, TimersFailed, run_timers, told
-from bench.trigger_job import WorkerFailed, WrongOutput, run_job
+from bench.traffic import traffic
+from bench.trigger_job import DEFINITIONS, WorkerFailed, WrongOutput, run_job, run_measured
 from schemas.errors import TidingsError
 from tidings.services.borrowed import borrow_kafka
 from tidings.settings import process_environment, read_settings
@@ -23,13 +26,17 @@ ROOT = Path(__file__).resolve().parents[1]
 def main() -> int:
     """Measure, and print what was measured."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Tidings against reading and decoding alone.")
-    parser.add_argument("what", nargs="?", choices=["job", "timers", "replay"], default="job", help="what is measured")
+    parser.add_argument(
+        "what", nargs="?", choices=["job", "decide", "timers", "replay"], default="job", help="what is measured"
+    )
     parser.add_argument("--customers", type=int, default=CUSTOMERS, help="timers due in one second (default 100,000)")
     parser.add_argument("--workers", type=int, default=1, help="workers for the timers (default 1)")
     parser.add_argument("--laps", type=int, default=3, help="how often each is measured, in turns (default 3)")
     parser.add_argument("--save", action="store_true", help="write the figures into bench/results too")
     options = parser.parse_args()
     where = machine()
+    if options.what == "decide":
+        return decide_alone(options.laps, where, save_too=options.save)
     try:
         with borrow_kafka(read_settings(process_environment())) as kafka:
             cache = ROOT / ".cache" / "bench"
@@ -51,6 +58,21 @@ def main() -> int:
     print("\n" + report(measured, where))
     if options.save:
         save(measured, where, ROOT / "bench" / "results", datetime.now(UTC))
+    return 0
+
+
+def decide_alone(laps: int, where: str, *, save_too: bool) -> int:
+    """Measure the rules in memory, in a process of its own, and weigh a state."""
+    path = traffic(ROOT / ".cache" / "bench")
+    try:
+        alone = run_measured("bench.memory", str(path), str(DEFINITIONS), str(laps), answer=Alone)
+    except WorkerFailed as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    size = typical_state()
+    print(told_alone(alone) + "\n" + told_state(size))
+    if save_too:
+        save_alone(alone, size, where, ROOT / "bench" / "results", datetime.now(UTC))
     return 0
 
 

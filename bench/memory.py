@@ -1,7 +1,7 @@
 """The rules alone: no Kafka, nothing stored, against the plain reference on the same events, both already decoded.
 
-`python -m bench.memory TRAFFIC DEFINITIONS` prints both as JSON. A fourth of the customers are taken, as one
-partition has them.
+`python -m bench decide` prints it as a table; `python -m bench.memory TRAFFIC DEFINITIONS [LAPS]` prints laps as
+JSON. A fourth of the customers are taken, as one partition has them.
 """
 
 import gc
@@ -31,19 +31,28 @@ from tables.customers import CustomersTable
 from tidings.definitions_folder import load_folder
 
 LAPS: Final = 5
+FEW: Final = 5
 CROWD: Final = 500
 
 
-class Alone(Struct, frozen=True, kw_only=True):
-    """The same events through the rules and through the reference."""
+class AloneLap(Struct, frozen=True, kw_only=True):
+    """The same events through the rules and through the reference, one after the other."""
 
     rules: Lap
     """`decide` with the memory of a partition around it: customers looked up, timers fired, deadlines indexed."""
     decide: Lap
     """`decide` by itself, for the events and for the timers that they find due."""
-    crowded: Lap
-    """The same among 500 workflows, of which those besides concern none of the events."""
     reference: Lap
+    few: Lap
+    """`decide` by itself with 5 of the workflows."""
+    crowd: Lap
+    """The same 5 among 500 workflows, of which the others concern none of the events."""
+
+
+class Alone(Struct, frozen=True, kw_only=True):
+    """What was measured in memory."""
+
+    laps: list[AloneLap]
 
 
 class _Folded(NamedTuple):
@@ -55,15 +64,15 @@ class _Folded(NamedTuple):
     at: Millis
 
 
-def measure(traffic: Path, documents: list[Json]) -> Alone:
-    """Fold one partition's events by the rules and by the reference, each `LAPS` times in turns; take the medians."""
+def measure(traffic: Path, documents: list[Json], laps: int = LAPS) -> Alone:
+    """Fold one partition's events by the rules and by the reference in turns, so that each lap has one mood."""
     events = list(_events(traffic))
-    catalogue = compile_catalogue(definitions_from_documents(documents), 1)
-    crowd = compile_catalogue(definitions_from_documents([*documents, *_bystanders(documents)]), 1)
+    few = _first(documents, FEW)
+    whole, five, crowd = map(_compiled, (documents, few, [*few, *_bystanders(few)]))
     gc.freeze()
 
     def by_rules() -> Lap:
-        engine, begin = Engine(CustomersTable(), catalogue), Moment.now()
+        engine, begin = Engine(CustomersTable(), whole), Moment.now()
         for key, event, _, at in events:
             engine.take(key, event, at)
         return begin.to(Moment.now(), len(events))
@@ -74,12 +83,20 @@ def measure(traffic: Path, documents: list[Json]) -> Alone:
             reference.take(seen, at, line)
         return begin.to(Moment.now(), len(events))
 
-    works = (by_rules, lambda: _decide(events, catalogue), lambda: _decide(events, crowd), by_reference)
-    laps = [[work() for work in works] for _ in range(LAPS)]
-    rules, decided, crowded, reference = (
-        sorted(column, key=lambda lap: lap.cpu_s)[LAPS // 2] for column in zip(*laps, strict=True)
-    )
-    return Alone(rules=rules, decide=decided, crowded=crowded, reference=reference)
+    def lap() -> AloneLap:
+        return AloneLap(
+            rules=by_rules(),
+            decide=_decide(events, whole),
+            reference=by_reference(),
+            few=_decide(events, five),
+            crowd=_decide(events, crowd),
+        )
+
+    return Alone(laps=[lap() for _ in range(laps)])
+
+
+def _compiled(documents: list[Json]) -> Catalogue:
+    return compile_catalogue(definitions_from_documents(documents), 1)
 
 
 def _events(traffic: Path) -> Iterator[_Folded]:
@@ -117,12 +134,33 @@ def _decide(events: list[_Folded], catalogue: Catalogue) -> Lap:
     return Lap(wall_s=seconds, cpu_s=seconds, events=len(events))
 
 
+def _is_workflow(document: Json) -> bool:
+    return isinstance(document, dict) and document["kind"] == "workflow"
+
+
+def _first(documents: list[Json], count: int) -> list[Json]:
+    """Leave out all workflows but the first few."""
+    kept = [document for document in documents if _is_workflow(document)][:count]
+    return [document for document in documents if not _is_workflow(document) or document in kept]
+
+
 def _bystanders(documents: list[Json]) -> list[Json]:
-    """Make the workflows that are missing to `CROWD`, on types of events that never come."""
-    own = [document for document in documents if isinstance(document, dict) and document["kind"] == "workflow"]
+    """Make the workflows that are missing to `CROWD`, of several kinds, on types of events that never come."""
+    own = [document for document in documents if isinstance(document, dict) and _is_workflow(document)]
     made: list[Json] = []
     for number in range(CROWD - len(own)):
-        trigger: Json = {"type": "behavioral", "conditions": {"event_type": f"elsewhere_{number}"}}
+        elsewhere, later = f"elsewhere_{number}", f"later_{number}"
+        kinds: tuple[Json, ...] = (
+            {"event_type": elsewhere},
+            {
+                "condition_type": "frequency_threshold",
+                "event_type": elsewhere,
+                "min_frequency": 3,
+                "time_window_minutes": 60,
+            },
+            {"condition_type": "event_sequence", "required_sequence": [elsewhere, later], "within_minutes": 60},
+        )
+        trigger: Json = {"type": "behavioral", "conditions": kinds[number % len(kinds)]}
         name = f"bystander-{number}"
         made.append({**own[0], "id": name, "name": name, "triggers": [trigger]})
     return made
@@ -131,4 +169,4 @@ def _bystanders(documents: list[Json]) -> list[Json]:
 if __name__ == "__main__":
     gc.set_threshold(1_000_000, 50, 1_000)
     _documents = load_folder(Path(sys.argv[2])).documents
-    sys.stdout.buffer.write(msgspec.json.encode(measure(Path(sys.argv[1]), _documents)))
+    sys.stdout.buffer.write(msgspec.json.encode(measure(Path(sys.argv[1]), _documents, *map(int, sys.argv[3:]))))

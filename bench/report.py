@@ -10,6 +10,8 @@ from pathlib import Path
 import msgspec
 
 from bench.measured import Lap
+from bench.memory import Alone, AloneLap
+from bench.states import StateSize
 from bench.trigger_job import Measured, Round
 
 
@@ -23,7 +25,7 @@ def machine() -> str:
 
 def report(measured: Measured, where: str) -> str:
     """Write the table."""
-    rounds, alone = measured.rounds, measured.alone
+    rounds = measured.rounds
     rows = [
         _row("read and decode, record by record", rounds, lambda each: each.raw),
         _row("read and decode, in large batches", rounds, lambda each: each.batches),
@@ -38,12 +40,6 @@ def report(measured: Measured, where: str) -> str:
         f"Trigger job: {measured.events:,} events of {measured.event_bytes} bytes, {measured.customers:,} customers,"
         f" 4 partitions; {measured.messages:,} messages and {measured.decisions:,} decisions came out."
     )
-    memory = (
-        f"Rules alone, in memory: {_us(alone.rules)} an event; the plain reference on the same events"
-        f" {_us(alone.reference)}. `decide` by itself: {_us(alone.decide)},"
-        f" {_ratio(alone.decide, alone.reference)} of the reference;"
-        f" with 500 workflows {_us(alone.crowded)}, {_ratio(alone.crowded, alone.decide)} times as long."
-    )
     lines = [
         job,
         "",
@@ -51,7 +47,7 @@ def report(measured: Measured, where: str) -> str:
         f"|{'-' * 35}|-----------------:|-------------------:|--------------:|",
         *(f"| {name:33} | {median:>16} | {spread:>18} | {used:>13} |" for name, median, spread, used in rows),
         "",
-        memory,
+        told_alone(measured.alone),
         f"Output: OK, all {len(rounds)} laps gave the reference's messages, none doubled, none missing.",
         f"Machine: {where}. Other machines, other figures: compare the ratios.",
     ]
@@ -91,10 +87,43 @@ def _cpu(laps: Iterable[Lap]) -> float:
     return statistics.median(lap.cpu_s / lap.events * 1e6 for lap in laps)
 
 
-def _ratio(lap: Lap, other: Lap) -> str:
-    """Compare by the wall clock: the calls of `decide` are timed one by one."""
-    return f"{lap.wall_s / other.wall_s:.2f}"
+def told_alone(alone: Alone) -> str:
+    """Say what the rules cost without Kafka; ratios are medians of those within laps."""
+    laps = alone.laps
+    return (
+        f"Rules alone, in memory: {_us(lap.rules for lap in laps)} an event; `decide` by itself"
+        f" {_us(lap.decide for lap in laps)}; the plain reference on the same events"
+        f" {_us(lap.reference for lap in laps)}.\n"
+        f"`decide` to the reference: {_within(laps, lambda lap: lap.decide, lambda lap: lap.reference)}."
+        f" The rules with the memory around them: {_within(laps, lambda lap: lap.rules, lambda lap: lap.reference)}.\n"
+        f"500 workflows to 5, of which the events concern the same: "
+        f"{_within(laps, lambda lap: lap.crowd, lambda lap: lap.few)}."
+    )
 
 
-def _us(lap: Lap) -> str:
-    return f"{lap.cpu_s / lap.events * 1e6:.1f} µs"
+def told_state(size: StateSize) -> str:
+    """Say what a typical state weighs."""
+    largest = ", ".join(f"{name} {weight:,}" for name, weight in size.largest.items())
+    return (
+        f"State of a typical customer with {size.executions} executions and {size.events_today} events today:"
+        f" {size.state_bytes:,} bytes ({largest})."
+    )
+
+
+def save_alone(alone: Alone, size: StateSize, where: str, folder: Path, now: datetime) -> None:
+    """Write what was measured in memory into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = (f"# Decide, {now.astimezone(UTC):%Y-%m-%d}", "", told_alone(alone), told_state(size), f"Machine: {where}.")
+    (folder / "decide.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    measured = {"machine": where, **msgspec.to_builtins(alone), "state": msgspec.to_builtins(size)}
+    (folder / "decide.json").write_bytes(msgspec.json.format(msgspec.json.encode(measured)) + b"\n")
+
+
+def _within(laps: list[AloneLap], of: Callable[[AloneLap], Lap], to: Callable[[AloneLap], Lap]) -> str:
+    """Compare within each lap, by the wall clock: the calls of `decide` are timed one by one."""
+    found = sorted(of(lap).wall_s / to(lap).wall_s for lap in laps)
+    return f"{statistics.median(found):.2f} ({found[0]:.2f} to {found[-1]:.2f})"
+
+
+def _us(laps: Iterable[Lap]) -> str:
+    return f"{_cpu(laps):.1f} µs"
