@@ -23,7 +23,7 @@ from tidings.event_file import Line
 from tidings.supervisor import Supervisor
 
 PARTITIONS = 3
-WITHIN_S = 120.0
+WITHIN_S = 300.0
 
 
 class System:

@@ -22,7 +22,7 @@ PROGRAM = Path(sys.executable).parent / "tidings"
 READER = Path(__file__).parent / "foreign_reader.py"
 PUBLIC = ("behavioral-events", "engagement-events", "crm-events")
 OUTBOUND = ("email-sends", "sms-sends", "push-sends", "social-sends", "decisions", "webhook-calls")
-WITHIN_S = 120.0
+WITHIN_S = 300.0
 
 Record = dict[str, Json]
 

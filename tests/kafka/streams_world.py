@@ -199,7 +199,7 @@ class World:
             assert (lost, doubled) == (0, 0), f"partition {partition}: {lost} lost, {doubled} doubled"
             assert got == expected
 
-    def wait_until(self, reached: Callable[[], bool], what: str, *, within_s: float = 60.0) -> None:
+    def wait_until(self, reached: Callable[[], bool], what: str, *, within_s: float = 180.0) -> None:
         """Look again and again until it is so; fail with the workers' last words if it never is."""
         deadline = monotonic_s() + within_s
         while not reached():

@@ -12,7 +12,7 @@ from tidings.clock import monotonic_s, pause
 from tidings.seeing.addresses import Address, read_addresses
 from tidings.seeing.asking import ask_ready
 
-WITHIN_S = 200.0
+WITHIN_S = 300.0
 
 
 class Up:
