@@ -1,5 +1,6 @@
 """A mail's way to the relay, and in words why it wasn't taken."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,21 @@ _ANSWER_S: Final = 30.0
 
 class NotHandedOver(TidingsError):
     """The relay didn't take a mail; the text says why, and what to look at."""
+
+
+class _Client(aiosmtplib.SMTP):
+    """Ends its connections itself.
+
+    aiosmtplib leaves the end of TLS to be answered by the relay. One that doesn't, or not before our loop ends, left a
+    socket open.
+    """
+
+    def close(self) -> None:
+        """Say that TLS ends, and don't wait for an answer: the relay has said all that matters."""
+        transport = self.transport
+        super().close()
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.abort()
 
 
 async def hand_over(relay: Relay, mail: EmailMessage, sender: str, recipient: str) -> str:
@@ -50,7 +66,7 @@ async def greet(relay: Relay) -> None:
 async def _connected(relay: Relay) -> AsyncIterator[aiosmtplib.SMTP]:
     try:
         context = None if relay.encryption == "none" else ssl.create_default_context(cafile=relay.authority)
-        client = aiosmtplib.SMTP(
+        client = _Client(
             hostname=relay.host, port=relay.port, username=relay.username, password=relay.password, timeout=_ANSWER_S,
             use_tls=relay.encryption == "tls", start_tls=relay.encryption == "starttls", tls_context=context,
         )  # fmt: skip

@@ -1,6 +1,9 @@
 """A test mail reaches a real mailbox, marked as one; without a relay, or where it is refused, it is said why."""
 
+import asyncio
+import gc
 import ssl
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +13,8 @@ import trustme
 from tests.unit.tidings.mailbox import PASSWORD, USER, Mailbox, open_mailbox
 from tests.unit.tidings.test_cli_errors import Say, say
 from tidings.commands.init import write_first_folder
+from tidings.handing_over import greet
+from tidings.relay import Relay
 
 __all__ = ["say"]
 
@@ -113,17 +118,14 @@ def test_the_way_to_a_relay_is_encrypted_and_the_password_goes_over_that_alone(
     say: Say, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """STARTTLS with a certificate that is trusted, or nothing is sent; wrong passwords are told."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority, context = _trusted(tmp_path)
     (tmp_path / "password").write_bytes(PASSWORD + b"\n")
     words = ("hello", "--to", "ann@office.example", "--definitions", str(folder))
     with open_mailbox(context, asks_who=True) as mailbox:
         monkeypatch.setenv("TIDINGS_SMTP_URL", mailbox.url)
         monkeypatch.setenv("TIDINGS_SMTP_TLS", "starttls")
         assert "no certificate that is trusted here" in _refused(say, *words)
-        monkeypatch.setenv("TIDINGS_SMTP_CA", str(tmp_path / "ca.pem"))
+        monkeypatch.setenv("TIDINGS_SMTP_CA", str(authority))
         monkeypatch.setenv("TIDINGS_SMTP_USERNAME", USER.decode())
         monkeypatch.setenv("TIDINGS_SMTP_PASSWORD", "wrong")
         assert "refuses user 'ann'" in _refused(say, *words)
@@ -144,11 +146,31 @@ def test_a_relay_without_encryption_is_not_used_when_it_is_asked_for(
     assert mailbox.mails == []
 
 
+def test_a_connection_ends_also_where_the_relay_does_not_end_it(tmp_path: Path) -> None:
+    """The end of TLS takes two: nobody waits for a relay that says goodbye and nothing more, and no socket stays open."""
+    authority, context = _trusted(tmp_path)
+    gc.collect()
+    with open_mailbox(context, lingers=True) as mailbox, warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", ResourceWarning)
+        asyncio.run(greet(Relay(host="127.0.0.1", port=mailbox.port, encryption="starttls", authority=str(authority))))
+        gc.collect()
+    assert [str(one.message) for one in left] == []
+
+
 def _refused(say: Say, *words: str) -> str:
     code, _, err = say("send-test", *words)
     assert code == 1, err
     assert "Traceback" not in err
     return err
+
+
+def _trusted(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    """Return a file with an authority, and what a server of 127.0.0.1 shows who trusts it."""
+    authority, context = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    return folder / "ca.pem", context
 
 
 def _json(text: str) -> str:
