@@ -86,7 +86,7 @@ from schemas.events import Json
 from schemas.instants import DAY_MS, EARLIEST, HOUR_MS, MINUTE_MS, Millis, span
 from schemas.log import Holds
 
-RULES_VERSION: Final = 11
+RULES_VERSION: Final = 12
 """Raised by a change of the rules that alters a recorded history."""
 
 

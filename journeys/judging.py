@@ -31,10 +31,15 @@ from schemas.log import Holds
 
 
 def concerns(turn: Turn, execution: Execution, event: Event) -> bool:
-    """Tell whether an event concerns an execution: one without a key, or with the event's."""
+    """Tell whether an event concerns an execution: one without a key, or with the event's.
+
+    One that was moved to a version without `execution_key` has lost what an event's would be compared with.
+    """
     if execution.key is None:
         return True
     workflow = workflow_of(turn, execution)
+    if workflow.key is None:
+        return True
     look_from(turn, execution, workflow, event)
     return read_key(workflow.key, turn.scene) == execution.key
 
@@ -199,7 +204,7 @@ def _is_brought_about(turn: Turn, ended: Attributable, event: Event) -> bool:
         return False
     scene = turn.scene
     scene.execution, scene.event, scene.zone = _recalled(ended), event, zone_of(turn, workflow)
-    if ended.key is not None and read_key(workflow.key, scene) != ended.key:
+    if ended.key is not None and workflow.key is not None and read_key(workflow.key, scene) != ended.key:
         return False
     if not is_reached_by(workflow.goal, event, ended.since, scene):
         return False

@@ -18,10 +18,8 @@ SEPARATOR: Final = "\x1f"
 """Stands in no id of a definition, so that no name is read as another one."""
 
 
-def read_key(field: Field | None, scene: Scene) -> str | None:
-    """Return the key of the present event; None if it has none, or nothing that can be one."""
-    if field is None or scene.event is None:
-        return None
+def read_key(field: Field, scene: Scene) -> str | None:
+    """Return the key of the present event; None if it has none, or nothing that can be one, or there is no event."""
     value = plain(field(scene))
     match value:
         case bool():

@@ -197,3 +197,20 @@ def test_a_workflow_that_was_not_edited_does_not_drain() -> None:
     applied(journey, HOUR_MS, series(DAY, mail(), allow_multiple_executions=True), editing=Editing(mode="drain"))
     journey.publish("signup", 2 * HOUR_MS)
     assert journey.started() == 2
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_an_execution_that_comes_to_a_version_without_keys_is_concerned_by_every_event(is_over: bool) -> None:  # noqa: FBT001
+    """There is nothing left to compare its key with: its waits and goals look at all events, also after its end."""
+    placed = trigger("order_placed")
+    steps = (mail(),) if is_over else (until_event("u", "shipped", "mail"), mail())
+    rest: Document = {"goal": {"event_type": "order_completed"}, "attribution_window_hours": 48}
+    before = series(wait("p", "x", duration_hours=24), mail("x"), on=[placed], execution_key="event.order_id", **rest)  # type: ignore[arg-type]
+    journey = Journey(before)
+    journey.publish("order_placed", order_id="one")
+    first, *others = steps
+    applied(journey, HOUR_MS, series({**first, "id": "p"}, *others, on=[placed], **rest))  # type: ignore[arg-type]
+    assert (journey.customer().executions == []) == is_over
+    journey.publish("order_completed", 2 * HOUR_MS, total=5)
+    (conversion,) = (one.detail or {} for one in journey.decisions("conversion"))
+    assert (conversion["event_id"], conversion["value"]) == ("e2", 5)
