@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from journeys.frequency import SPARE_FOR_LATE_EVENTS
 from schemas.events import Json
-from schemas.instants import HOUR_MS, MINUTE_MS, Millis
-from tests.journey import Document, Journey, absence, frequency, score, sequence, session, workflow
+from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
+from tests.journey import Document, Journey, absence, after, frequency, score, sequence, session, silence, workflow
 
 thorough = settings(max_examples=300)
 TYPES = ("a", "b", "c", "email_opened")
@@ -350,3 +350,38 @@ def test_an_absence_fires_for_each_first_event_that_nothing_answers_or_supersede
     journey.advance(to=HORIZON)
     found = [str((firing.detail or {})["event_id"]) for firing in journey.decisions("trigger_fired")]
     assert sorted(found) == sorted(str(number) for number, _, _, due in waits if due >= 0)
+
+
+# Silences -----------------------------------------------------------------------------------------------------
+
+
+@thorough
+@given(
+    st.lists(
+        st.tuples(
+            numbers(0, 1, 10 * MINUTE_MS, HOUR_MS - 1, HOUR_MS, HOUR_MS + 1),
+            numbers(0, 0, 0, 1, MINUTE_MS, HOUR_MS - 1, HOUR_MS, HOUR_MS + 1, 2 * HOUR_MS),
+            st.sampled_from(("a", "email_opened", "email_delivered")),
+        ),
+        max_size=12,
+    )
+)
+def test_a_silence_fires_once_behind_the_latest_activity_in_whatever_order_activities_arrive(
+    drawn: list[tuple[Millis, Millis, str]],
+) -> None:
+    """Being delivered to is none; an activity that comes after its silence would be over is given five minutes."""
+    journey = Journey(workflow(on=[silence(1)], allow_multiple_executions=True))
+    latest, due, arrives = -DAY_MS, None, 0
+    fires: list[Millis] = []
+    for gap, late, event_type in drawn:
+        arrives += gap
+        if due is not None and due <= arrives:
+            fires, due = [*fires, due], None
+        occurs = arrives - late
+        if event_type != "email_delivered" and occurs > latest:
+            latest = occurs
+            due = occurs + HOUR_MS if occurs + HOUR_MS > arrives else arrives + LATE
+        journey.publish(event_type, occurs, arrives=arrives)
+    journey.advance(to=arrives + DAY_MS)
+    fires += [] if due is None else [due]
+    assert [one.at for one in journey.decisions("trigger_fired")] == [after(at) for at in fires]

@@ -10,6 +10,7 @@ in the table and not in the probe, so a row whose rule moved by a millisecond fa
 # ruff: noqa: FBT003 -- in a table of answers, true is one
 
 from collections.abc import Callable, Iterator
+from hashlib import md5
 from typing import Final, NamedTuple
 
 import pytest
@@ -48,6 +49,13 @@ from tests.journey import (
     workflow,
 )
 
+FREQUENT: Final[Document] = {
+    "type": "behavioral",
+    "conditions": {"condition_type": "frequency_threshold", "event_type": "a"},
+}
+SILENT: Final[Document] = {"type": "time_based", "conditions": {"condition_type": "inactivity_period"}}
+KEEN: Final[Document] = {"type": "engagement_based", "conditions": {"condition_type": "engagement_score"}}
+"""Triggers that leave their numbers to SPEC."""
 H: Final = HOUR_MS
 """`START` is a Thursday, 09:00 in UTC; the fields below say hours, and the rows instants since the start."""
 MIDNIGHT: Final = 15 * H
@@ -152,12 +160,12 @@ def data_grace(at: Millis) -> tuple[int, list[str | None]]:
     return len(journey.sends()), journey.reasons("send_suppressed")
 
 
-def re_entry(source: str, since: Millis) -> Callable[[Millis], int]:
+def re_entry(since: Millis, **said: Json) -> Callable[[Millis], int]:
     """Sign up a second time; the execution starts at 0, sends at 2 h, ends at 3 h."""
 
     def probe(at: Millis) -> int:
         steps = [wait("first", "mail", duration_hours=2), mail("mail", "last"), wait("last", duration_hours=1)]
-        journey = Journey(workflow(*steps, re_entry={"after_hours": 24, "from": source}))
+        journey = Journey(workflow(*steps, re_entry=said))
         journey.publish("signup")
         journey.publish("signup", since + at)
         return journey.started()
@@ -277,8 +285,8 @@ def capped_delay(at: Millis) -> bool:
     return times == [after(at)]
 
 
-def spacing(channels: tuple[str, str], at: Millis) -> int:
-    journey = Journey(workflow(message(*channels)), require_consent=[])
+def spacing(channels: tuple[str, str], at: Millis, **settings: Json) -> int:
+    journey = Journey(workflow(message(*channels)), require_consent=[], **settings)  # type: ignore[arg-type]
     addresses: Document = {"phone": "+491701234567", "push_token": "p", "social_id": "s"}
     priority: Document = {"channel_priority": list(channels)}
     journey.publish("customer_updated", -1, envelope={"properties": {**addresses, "preferences": priority}})
@@ -362,6 +370,31 @@ def refusals(at: Millis) -> int:
     return len(journey.decisions("trigger_refused"))
 
 
+def next_nine(at: Millis) -> list[str]:
+    """When somebody goes on who signs up at an instant and waits until nine."""
+    nine: Document = {"id": "p", "type": "wait", "configuration": {"type": "until_time", "target_time": "09:00"}}
+    journey = Journey(workflow(nine))
+    journey.publish("signup", at)
+    journey.advance(to=2 * DAY_MS)
+    return [one.at for one in journey.decisions("step_completed")]
+
+
+def counts_behind_the_deletion(occurred: Millis) -> bool:
+    """Whether an event counts that arrives after its customer was deleted."""
+    journey = Journey()
+    journey.publish("customer_deleted", H)
+    journey.publish("page_viewed", occurred, arrives=2 * H)
+    return "page_viewed" in journey.customer().counts
+
+
+def attribute_of(occurred: Millis) -> Json:
+    """What an attribute is of which the CRM says something else that occurred at some instant."""
+    journey = Journey()
+    journey.publish("customer_updated", H, attributes={"plan": "first"})
+    journey.publish("customer_updated", occurred, arrives=2 * H, attributes={"plan": "second"})
+    return journey.customer().attributes["plan"]
+
+
 # Numbers ------------------------------------------------------------------------------------------------------
 
 
@@ -417,6 +450,13 @@ def execution_keys(number: int) -> list[str | None]:
     return journey.reasons("bound_reached")
 
 
+def key_of(characters: int) -> list[str | None]:
+    """Why an event starts nothing whose key has so many characters."""
+    journey = Journey(workflow(on=[trigger("order_placed")], execution_key="event.properties.order_id"))
+    journey.publish("order_placed", order_id="x" * characters)
+    return journey.reasons("trigger_refused")
+
+
 def entries(number: int) -> list[Json]:
     """How an execution ends that enters one step so often within an instant."""
     journey = Journey(workflow(until_event("u", "go", "u")))
@@ -459,8 +499,84 @@ def scored(least: int) -> str | None:
     return journey.sends()[0].step_id
 
 
+def views(number: int, on: Document) -> int:
+    """Count what a trigger starts when so many pages are seen at one instant."""
+    return starts(*[("page_viewed", 0)] * number, on=on)
+
+
+def score_is(value: int, *events: tuple[str, int]) -> bool:
+    """Whether the score is a number after so many events at one instant."""
+    journey = Journey(workflow(on=[trigger("look", where=is_("engagement_score", "eq", value))]))
+    for kind, number in events:
+        for _ in range(number):
+            journey.publish(kind)
+    journey.publish("look")
+    return journey.started() == 1
+
+
+def holds(operator: str, constant: Json) -> Callable[[int], bool]:
+    """Whether an event starts something whose number is compared."""
+
+    def probe(number: int) -> bool:
+        journey = Journey(workflow(on=[trigger("look", where=is_("event.n", operator, constant))]))
+        journey.publish("look", n=number)
+        return journey.started() == 1
+
+    return probe
+
+
+def places(number: int) -> list[str | None]:
+    """Why so many customers didn't all start what two may start."""
+    journey = Journey(workflow(on=[signup(max_executions=2)]))
+    for one in range(number):
+        journey.publish("signup", one, customer=f"c{one}")
+    return journey.reasons("trigger_refused")
+
+
+def place_of(salt: str) -> int:
+    """Return Ada's place among 10,000 by SPEC 7's formula."""
+    return int(md5(f"ada:{salt}".encode(), usedforsecurity=False).hexdigest(), 16) % 10_000
+
+
+def held_out(workflows: float, everybody: float) -> int:
+    journey = Journey(workflow(holdout_percent=workflows), global_holdout_percent=everybody)
+    journey.publish("signup")
+    return journey.started()
+
+
+def split(number: int) -> str | None:
+    """Which way a split of so many ten-thousandths sends her."""
+    variants: list[Json] = [
+        {"name": name, "weight": weight, "next_step": name}
+        for name, weight in (("mail", number), ("other", 10_000 - number))
+    ]
+    journey = Journey(workflow(decision("d", "split_test", variants=variants), mail(), mail("other")))
+    journey.publish("signup")
+    return journey.sends()[0].step_id
+
+
+def assigned(number: int) -> str | None:
+    """Which workflow starts for her in an experiment whose control gets so many ten-thousandths."""
+    control = number / 10_000
+    experiment: Document = {
+        "kind": "experiment", "id": "x", "base_workflow_id": "w", "variations": ["v"],
+        "config": {"traffic_split": {"control": control, "variations": [1 - control]}},
+    }  # fmt: skip
+    journey = Journey(workflow(), workflow(id="v", on=[]), experiment)
+    journey.publish("signup")
+    return journey.decisions("execution_started")[0].workflow_id
+
+
+def first_of(other: Document) -> str | None:
+    """Which workflow an event starts first: one that says nothing of its priority, or another one."""
+    journey = Journey(workflow(id="w"), other)
+    journey.publish("signup")
+    return journey.decisions("execution_started")[0].workflow_id
+
+
 def purchases(number: int) -> str | None:
     journey = Journey()
+    journey.publish("page_viewed")
     for at in range(number):
         journey.publish("order_completed", at)
     return journey.customer().lifecycle_stage
@@ -529,10 +645,14 @@ ROWS: Final = (
     Boundary("3", "90 days of inactivity make churned", 90 * DAY_MS, "lead", "churned", "churned", stage),
     Boundary("3", "data_grace_minutes: 10", 10 * MINUTE_MS, (1, []), (0, ["no_address"]), (0, ["no_address"]), data_grace),
     Boundary("3", "the score halves in 14 days, and is compared after rounding to 6 decimals", 14 * DAY_MS + 70, 1, 0, 0, decayed),
+    Boundary("12", "CRM events out of order: the later occurred_at wins", H, "first", "second", "second", attribute_of),
+    Boundary("12", "customer_deleted: later events begin a new customer", H, False, False, True, counts_behind_the_deletion),
     # Triggers
     Boundary("4", "cooldown_hours: 24", 24 * H, 1, 2, 2, lambda at: starts(("signup", 0), ("signup", at), on=signup(cooldown_hours=24), allow_multiple_executions=True)),
     Boundary("4", "event_sequence: within_minutes 10", 10 * MINUTE_MS, 1, 0, 0, lambda at: starts(("a", 0), ("b", at), on=sequence("a", "b", within_minutes=10))),
     Boundary("4", "frequency_threshold: time_window_minutes 60", 60 * MINUTE_MS, 1, 0, 0, lambda at: starts(("a", 0), ("a", 1), ("a", at), on=frequency("a", 3, 60))),
+    Boundary("4", "frequency_threshold: time_window_minutes 60, unless said", 60 * MINUTE_MS, 1, 0, 0, lambda at: starts(("a", 0), ("a", 1), ("a", at), on=FREQUENT)),
+    Boundary("4", "inactivity_hours: 24, unless said", 24 * H, 0, 1, 1, lambda at: starts(("page_viewed", 0), on=SILENT, until=at)),
     Boundary("4", "inactivity_hours: 24, by time", 24 * H, 0, 1, 1, lambda at: starts(("page_viewed", 0), on=silence(24), until=at)),
     Boundary("4", "inactivity_hours: 24, broken by an event", 24 * H, 0, 1, 1, lambda at: starts(("page_viewed", 0), ("page_viewed", at), on=silence(24))),
     Boundary("4", "absence: within_minutes 60, by time", H, 0, 1, 1, lambda at: starts(("cart_updated", 0), on=absence("cart_updated", "order_completed", 60), until=at)),
@@ -542,6 +662,9 @@ ROWS: Final = (
     Boundary("4", "a deadline in the past is set 5 minutes ahead", H, [after(1)], [after(5 * MINUTE_MS)], [after(5 * MINUTE_MS)], late_absence),
     Boundary("4", "schedule: cron at 10:00", H, 0, 1, 1, lambda at: fired_on_time(schedule("0 10 * * *"), at)),
     Boundary("4", "date_attribute: at 10:00", H, 0, 1, 1, lambda at: fired_on_time(dated("day", at="10:00"), at, day="2026-01-01")),
+    Boundary("4", "date_attribute: offset_days 2", H, 0, 1, 1, lambda at: fired_on_time(dated("day", at="10:00", offset_days=2), at, day="2025-12-30")),
+    Boundary("4", "date_attribute: offset_days -2", H, 0, 1, 1, lambda at: fired_on_time(dated("day", at="10:00", offset_days=-2), at, day="2026-01-03")),
+    Boundary("4", "date_attribute: recurring yearly", H, 0, 1, 1, lambda at: fired_on_time(dated("day", at="10:00", recurring="yearly"), at, day="1990-01-01")),
     Boundary("4", "segment_change: time alone", 24 * H, 0, 0, 1, left_segment),
     Boundary("9", "a refusal is recorded once in a UTC day", MIDNIGHT, 1, 2, 2, refusals),
     # Conditions
@@ -551,9 +674,10 @@ ROWS: Final = (
     Boundary("4", "before", H, True, False, False, condition(is_("last.look", "before", "2026-01-01T10:00:00Z"), {})),
     Boundary("4", "after", H, False, False, True, condition(is_("last.look", "after", "2026-01-01T10:00:00Z"), {})),
     # Settings of a workflow
-    Boundary("4", "re_entry: after_hours 24 from the start", 24 * H, 1, 2, 2, re_entry("started", 0)),
-    Boundary("4", "re_entry: after_hours 24 from the last send", 24 * H, 1, 2, 2, re_entry("last_send", 2 * H)),
-    Boundary("4", "re_entry: after_hours 24 from the end", 24 * H, 1, 2, 2, re_entry("ended", 3 * H)),
+    Boundary("4", "re_entry: after_hours 24 from the start", 24 * H, 1, 2, 2, re_entry(0, after_hours=24, **{"from": "started"})),
+    Boundary("4", "re_entry: after_hours 24 from the last send", 24 * H, 1, 2, 2, re_entry(2 * H, after_hours=24, **{"from": "last_send"})),
+    Boundary("4", "re_entry: after_hours 24 from the end", 24 * H, 1, 2, 2, re_entry(3 * H, after_hours=24, **{"from": "ended"})),
+    Boundary("12", "re_entry: after_hours 0 from the end, unless said", 3 * H, 1, 2, 2, re_entry(0)),
     Boundary("4", "max_execution_time_days: 2", 2 * DAY_MS, [], ["expired"], ["expired"], lambda at: expired(at, max_execution_time_days=2)),
     Boundary("4", "max_execution_time_days: 30, unless said", 30 * DAY_MS, [], ["expired"], ["expired"], expired),
     Boundary("4", "attribution_window_hours: 24", 24 * H, 1, 0, 0, goal_counts),
@@ -564,6 +688,7 @@ ROWS: Final = (
     Boundary("12", "durations add up", DAY_MS + H + MINUTE_MS, [], ["p", "mail"], ["p", "mail"], lambda at: waited(wait("p", "mail", duration_days=1, duration_hours=1, duration_minutes=1), at)),
     Boundary("4", "calendar_days: 2, at 08:30", 2 * DAY_MS - 30 * MINUTE_MS, [], ["p", "mail"], ["p", "mail"], lambda at: waited(wait("p", "mail", calendar_days=2, at="08:30"), at)),
     Boundary("4", "target_time: 11:00", 2 * H, [], ["p", "mail"], ["p", "mail"], lambda at: waited({"id": "p", "type": "wait", "configuration": {"type": "until_time", "target_time": "11:00"}, "next_steps": ["mail"]}, at)),
+    Boundary("12", "until_time is strictly after now", 0, [after(0)], [after(DAY_MS)], [after(DAY_MS)], next_nine),
     Boundary("4", "target_date", 2 * H, [], ["p", "mail"], ["p", "mail"], lambda at: waited({"id": "p", "type": "wait", "configuration": {"type": "until_date", "target_date": "2026-01-01T11:00:00Z"}, "next_steps": ["mail"]}, at)),
     Boundary("4", "until_event: timeout_hours 6", 6 * H, [], ["p", "timeout"], ["p", "timeout"], lambda at: waited(until_event("p", "go", "mail", timeout_hours=6, timeout_next_step="timeout"), at)),
     Boundary("12", "until_event: the event against the timeout", 6 * H, ["p", "mail"], ["p", "timeout"], ["p", "timeout"], lambda at: waited(until_event("p", "go", "mail", timeout_hours=6, timeout_next_step="timeout"), DAY_MS, ("go", at))),
@@ -580,6 +705,10 @@ ROWS: Final = (
     Boundary("6", "the weekend ends", MIDNIGHT + 3 * DAY_MS, [after(MIDNIGHT + 3 * DAY_MS)], AT_ONCE_OR_LATER, AT_ONCE_OR_LATER, lambda at: sent(at, {"avoid_weekends": True, "optimize": False})),
     Boundary("6", "the best hours 9 and 10 end", 2 * H, AT_ONCE_OR_LATER, [after(5 * H)], [after(5 * H)], lambda at: sent(at, {"optimize": True})),
     Boundary("6", "the best hour 14 begins", 5 * H, [after(5 * H)], AT_ONCE_OR_LATER, AT_ONCE_OR_LATER, lambda at: sent(at, {"optimize": True})),
+    Boundary("6", "the best hour 14 ends", 6 * H, AT_ONCE_OR_LATER, [after(7 * H)], [after(7 * H)], lambda at: sent(at, {"optimize": True})),
+    Boundary("6", "the best hour 16 begins", 7 * H, [after(7 * H)], AT_ONCE_OR_LATER, AT_ONCE_OR_LATER, lambda at: sent(at, {"optimize": True})),
+    Boundary("6", "the best hour 16 ends", 8 * H, AT_ONCE_OR_LATER, [after(24 * H)], [after(24 * H)], lambda at: sent(at, {"optimize": True})),
+    Boundary("6", "the best hour 9 begins", 24 * H, [after(24 * H)], AT_ONCE_OR_LATER, AT_ONCE_OR_LATER, lambda at: sent(at, {"optimize": True})),
     Boundary("6", "at 10:30 begins", 90 * MINUTE_MS, [after(90 * MINUTE_MS)], AT_ONCE_OR_LATER, AT_ONCE_OR_LATER, lambda at: sent(at, {"at": "10:30", "optimize": False})),
     Boundary("12", "at 10:30 is that minute", 91 * MINUTE_MS, AT_ONCE_OR_LATER, [after(DAY_MS + 90 * MINUTE_MS)], [after(DAY_MS + 90 * MINUTE_MS)], lambda at: sent(at, {"at": "10:30", "optimize": False})),
     Boundary("4", "quiet_hours: start 22:00 is quiet", 13 * H, AT_ONCE_OR_LATER, [after(23 * H)], [after(23 * H)], lambda at: sent(at, {"send_immediately": True}, quiet_hours={"start": "22:00", "end": "08:00"})),
@@ -594,6 +723,7 @@ ROWS: Final = (
     Boundary("6", "spacing after an sms: 6 h", 6 * H, 1, 2, 2, lambda at: spacing(("sms", "social"), at)),
     Boundary("6", "spacing after a push: 1 h", H, 1, 2, 2, lambda at: spacing(("push", "sms"), at)),
     Boundary("6", "spacing after a social message: 4 h", 4 * H, 1, 2, 2, lambda at: spacing(("social", "sms"), at)),
+    Boundary("6", "channel_spacing_hours: 3 after an email", 3 * H, 1, 2, 2, lambda at: spacing(("email", "sms"), at, channel_spacing_hours={"email": 3})),
     Boundary("4", "an effect is compared with late events for 72 h", 72 * H, 1, 1, 0, told_late),
     Boundary("6", "answers halve in 90 days", 90 * DAY_MS, "more", "half", "less", halved_answers),
 )  # fmt: skip
@@ -605,6 +735,10 @@ NUMBERS: Final = (
     Boundary("2", "anonymous_id: 255 characters", 255, True, True, False, of_visitor),
     Boundary("2", "type: 255 characters", 255, True, True, False, of_type),
     Boundary("2", "event_id: 255 characters", 255, True, True, False, lambda n: read(event_id="x" * n)),
+    Boundary("2", "customer_id: a character", 1, False, True, True, lambda n: read(customer_id="x" * n)),
+    Boundary("2", "anonymous_id: a character", 1, False, True, True, of_visitor),
+    Boundary("2", "type: a character", 1, False, True, True, of_type),
+    Boundary("2", "event_id: a character", 1, False, True, True, lambda n: read(event_id="x" * n)),
     Boundary("2", "properties: 64 KiB", 64 * 1024, True, True, False, lambda n: read(properties={"a": "x" * (n - len('{"a":""}'))})),
     Boundary("2", "properties: 64 levels", 64, True, True, False, lambda n: read(properties=nested(n))),
     Boundary("3", "the last 20 events", 20, 19, 20, 20, recent),
@@ -613,8 +747,31 @@ NUMBERS: Final = (
     Boundary("3", "200 event types counted", 200, True, True, False, counted_types),
     Boundary("3", "50 open executions", 50, [], [], ["max_concurrent_executions"], open_executions),
     Boundary("3", "200 execution keys", 200, [], [], ["execution_keys"], execution_keys),
+    Boundary("4, 12", "execution_key: a character", 1, ["no_key"], [], [], key_of),
+    Boundary("4, 12", "execution_key: 255 characters, as an id", 255, [], [], ["no_key"], key_of),
+    Boundary("3", "a purchase makes a customer", 1, "lead", "customer", "customer", purchases),
+    Boundary("3", "engagement_score: 100 at most", 4, False, True, True, lambda n: score_is(100, ("order_completed", n))),
+    Boundary("3", "engagement_score: 0 at least, and the sum below it isn't forgotten", 20, True, True, False, lambda n: score_is(0, ("email_unsubscribed", 1), ("page_viewed", n))),
     Boundary("3", "five purchases make an advocate", 5, "customer", "advocate", "advocate", purchases),
     Boundary("4", "frequency_threshold: min_frequency 3, reached once", 3, 0, 1, 1, counted("a", frequency("a", 3, 60))),
+    Boundary("4", "frequency_threshold: min_frequency 3, unless said", 3, 0, 1, 1, counted("a", FREQUENT)),
+    Boundary("4", "min_engagement_score: 50, unless said", 50, 0, 1, 1, lambda n: views(n, KEEN)),
+    Boundary("4", "max_executions: 2", 2, [], [], ["max_executions"], places),
+    Boundary("4", "priority of a trigger: 50, unless said", 50, "w", "a", "a", lambda n: first_of(workflow(id="a", on=[signup(priority=n)]))),
+    Boundary("4", "priority of a workflow: 50, unless said", 50, "w", "a", "a", lambda n: first_of(workflow(id="a", priority=n))),
+    Boundary("4", "eq 5", 5, False, True, False, holds("eq", 5)),
+    Boundary("4", "ne 5", 5, True, False, True, holds("ne", 5)),
+    Boundary("4", "gt 5", 5, False, False, True, holds("gt", 5)),
+    Boundary("4", "gte 5", 5, False, True, True, holds("gte", 5)),
+    Boundary("4", "lt 5", 5, True, False, False, holds("lt", 5)),
+    Boundary("4", "lte 5", 5, True, True, False, holds("lte", 5)),
+    Boundary("12", "between 5 and 9 includes 5", 5, False, True, True, holds("between", [5, 9])),
+    Boundary("12", "between 5 and 9 includes 9", 9, True, True, False, holds("between", [5, 9])),
+    Boundary("4, 7", "holdout_percent: places below it", place_of("holdout:w"), 1, 1, 0, lambda n: held_out(n / 100, 0)),
+    Boundary("4, 7", "global_holdout_percent: places below it", place_of("holdout"), 1, 1, 0, lambda n: held_out(0, n / 100)),
+    Boundary("4, 7", "split_test: places below the first weight", place_of("w:d"), "other", "other", "mail", split),
+    Boundary("7", "traffic_split: places below the control's share", place_of("x"), "v", "v", "w", assigned),
+    Boundary("4", "max_execution_time_days: 2, against the shortest path", 48, True, True, False, lambda n: valid(workflow(wait("p", duration_hours=n), max_execution_time_days=2))),
     Boundary("4", "session_threshold: events 4", 4, 0, 1, 1, counted("page_viewed", session("events", 4))),
     Boundary("4", "session_threshold: pages 4", 4, 0, 1, 1, counted("page_viewed", session("pages", 4))),
     Boundary("4", "min_engagement_score: 12", 12, 0, 1, 1, counted("page_viewed", score(11.99))),
