@@ -52,7 +52,6 @@ _LAST_LOCAL: Final[Millis] = LATEST - 400 * DAY_MS
 """Beyond it the calendar library can't look ahead."""
 _CLOCK: Final = re.compile("([01]?[0-9]|2[0-3]):([0-5][0-9])")
 _DATE: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class TimingProblem(ValueError):

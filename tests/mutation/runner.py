@@ -30,7 +30,9 @@ from hypothesis import Phase, settings
 from tests.mutation.mutants import Mutant
 
 UNIT_TESTS: Final = Path("tests/unit/journeys")
-_TESTED_WITH: Final = {"operators": "conditions", "rising": "thresholds", "occasions": "schedules"}
+_TESTED_WITH: Final = {
+    "operators": "conditions", "rising": "thresholds", "occasions": "schedules", "newest": "profile", "quiet_tests": "quiet"
+}  # fmt: skip
 """Modules whose tests are named for another."""
 _RULES: Final = ("journeys", "agents", "tidings", "tests.journey", "tests.strategies", "tests.unit", "tests.property")
 _CPU_SECONDS: Final = 60

@@ -2,7 +2,7 @@
 
 import pytest
 
-from journeys.keys import MAX_KEYS
+from journeys.keys import MAX_KEYS, SEPARATOR
 from schemas.events import Json
 from schemas.instants import DAY_MS, HOUR_MS
 from tests.journey import Document, Journey, after, is_, mail, trigger, until_event, wait, workflow
@@ -183,3 +183,25 @@ def test_no_key_is_forgotten_while_its_execution_runs() -> None:
     assert len(journey.customer().executions) == MAX_KEYS
     assert journey.decisions("bound_reached") == []
     assert journey.reasons("trigger_refused") == ["max_concurrent_executions"]
+
+
+def test_a_key_of_which_an_execution_runs_isnt_forgotten() -> None:
+    """Also where it has ended before, longest ago of all: the one after it goes."""
+    journey = Journey(keyed(re_entry={"after_hours": 0}))
+    for number in range(MAX_KEYS):
+        journey.publish("order_placed", number, order_id=number)
+        journey.publish("shipped", number, order_id=number)
+    journey.publish("order_placed", HOUR_MS, order_id=0)
+    journey.publish("order_placed", HOUR_MS, order_id="new")
+    assert [(one.detail or {})["forgotten"] for one in journey.decisions("bound_reached")] == ["1"]
+    assert keys(journey) == ["0", "new"]
+
+
+def test_a_key_may_hold_what_parts_names_and_keys() -> None:
+    """Where it is forgotten, it is named whole."""
+    journey = Journey(keyed(mail()))
+    for number in range(MAX_KEYS + 1):
+        journey.publish("order_placed", number, order_id=f"a{SEPARATOR}{number}")
+    assert [one.detail for one in journey.decisions("bound_reached")] == [
+        {"forgotten": f"a{SEPARATOR}0", "workflow_id": "w"}
+    ]

@@ -297,6 +297,32 @@ def test_a_late_event_finds_its_neighbours_before_the_newest_events(others: int,
     assert one.started() == finds
 
 
+@pytest.mark.parametrize(("others", "finds"), [(0, True), (30, True), (31, False)])
+def test_what_stands_between_behavioral_events_has_neighbours_before_the_newest_of_them(
+    others: int,
+    finds: bool,  # noqa: FBT001
+) -> None:
+    """An event of the CRM before all that is known of: with 32 known nobody knows what stood behind it."""
+    one = journey("customer_updated", "a")
+    one.publish("customer_updated", 0)
+    for number in range(others):
+        one.publish("x", 1_000 + number)
+    one.publish("a", 500, arrives=2_000)
+    assert one.started() == finds
+
+
+def test_a_late_start_before_what_was_forgotten_replaces_no_later_one() -> None:
+    """The chain that can still be in time is the one that began last, in whatever order the starts arrive."""
+    one = journey("a", "c", "b", contiguity="relaxed", within_minutes=60)
+    for second in range(9):
+        one.publish("a", 30 * MINUTE_MS + second * 1000)
+    for second in range(16):
+        one.publish("c", 31 * MINUTE_MS + second * 1000)
+    one.publish("a", 0, arrives=32 * MINUTE_MS)
+    one.publish("b", 75 * MINUTE_MS)
+    assert one.started() == 1
+
+
 def test_a_sequence_knows_nothing_from_before_its_conditions_changed() -> None:
     one = Journey(workflow(on=[sequence("a", "b", contiguity="relaxed")]))
     one.publish("a", 0)

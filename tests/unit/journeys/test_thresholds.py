@@ -159,7 +159,7 @@ def test_a_session_fires_once_when_it_reaches_the_number(metric: str, expected: 
     one = visited(metric, 3)
     for number, type_ in enumerate(("page_viewed", "screen_viewed", "go", "email_opened", "page_viewed", "go")):
         one.publish(type_, number)
-    assert [detail["event_id"] for detail in details(one)] == expected
+    assert [(detail["event_id"], detail["metric"]) for detail in details(one)] == [(each, metric) for each in expected]
 
 
 @pytest.mark.parametrize(

@@ -329,3 +329,20 @@ def test_the_customers_preference_goes_before_the_default() -> None:
 @pytest.mark.parametrize("wrong", [None, 5, "", "CEST+2", ["UTC"], {"a": 1}])
 def test_a_preference_that_is_no_zone_is_ignored(wrong: int | str | list[str] | dict[str, int] | None) -> None:
     assert customer_zone({"timezone": wrong}, "Europe/Berlin") == "Europe/Berlin"  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("best_hours", "sent"),
+    [
+        # 02:30 lies in the best hour on every day but the 29th, on which there is none: the next day's is the first.
+        ({2}, "2026-03-30T00:30:00Z"),
+        # On the 29th alone 02:30 means the first instant of the best hour, which would be a day to wait for.
+        ({3}, "2026-03-28T01:30:00Z"),
+        (set(), "2026-03-28T01:30:00Z"),
+    ],
+)
+def test_a_time_of_day_outside_the_best_hours_isnt_held_back_for_the_day_on_which_clocks_change(
+    best_hours: set[int], sent: str
+) -> None:
+    now = "2026-03-29T00:00:00Z" if best_hours == {2} else "2026-03-27T12:00:00Z"
+    assert send_time(Timing(at="02:30"), now, "Europe/Berlin", frozenset(best_hours)) == sent
