@@ -10,7 +10,6 @@ from bench.traffic import Arrival, read_traffic
 from schemas.events import Json, customer_key
 from schemas.instants import Millis
 from schemas.log import (
-    APPENDED,
     SEQUENCE,
     SOURCE,
     FinalMark,
@@ -58,10 +57,9 @@ async def _append_parted(appender: Appender, topic: str, some: Iterable[tuple[in
 
 
 def _record(key: bytes, line: int, arrival: Arrival) -> NewRecord:
-    """Make the record that the ingest makes of a line: with its source, the clock at the append, and the line."""
+    """Make the record that the ingest makes of a line: with its source and the line; the log has its own clock."""
     headers = (
         (SOURCE, pack_source(Source(_TOPIC_ID, 0, line))),
-        (APPENDED, pack_number(arrival.at)),
         (SEQUENCE, pack_number(line)),
     )
     return NewRecord(key=key, value=arrival.value, timestamp=arrival.at, headers=headers)
