@@ -7,7 +7,9 @@ reads the mark, never before.
 
 import importlib.metadata
 import logging
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -182,18 +184,37 @@ class Catalogues:
         self._prefix = prefix
         self._read_definitions = read_definitions
         self._compiled: dict[int, Catalogue] = {}
+        self._reading = threading.Lock()
+
+    def load_ahead(self) -> None:
+        """Begin to read and compile what the topic holds, in a thread; whoever asks meanwhile waits for it.
+
+        Reading takes most of a second, in which a worker joins its group and recovers. What is wrong is told to who
+        asks.
+        """
+        threading.Thread(target=self._load_ahead, name="catalogues", daemon=True).start()
+
+    def _load_ahead(self) -> None:
+        # Whatever is wrong, whoever asks will meet it too, where it can be told.
+        with suppress(Exception), self._reading:
+            self._read()
+
+    def _read(self) -> None:
+        for version in read_versions(self._connection, self._prefix):
+            if version.stored.number not in self._compiled:
+                self._compiled[version.stored.number] = self._compile(version)
 
     def load(self, number: int) -> Catalogue:
-        """Return a version, which knows those before it.
+        """Return a version, which knows those before it; partitions that ask at once have it read once.
 
         Raises:
             CatalogueMissing: the topic doesn't hold it.
             RefusedToStart: this program can't work by it, or by one before it.
         """
         if number not in self._compiled:
-            for version in read_versions(self._connection, self._prefix):
-                if version.stored.number not in self._compiled:
-                    self._compiled[version.stored.number] = self._compile(version)
+            with self._reading:
+                if number not in self._compiled:
+                    self._read()
         if number not in self._compiled:
             topic = self._prefix + DEFINITIONS
             msg = f"{topic} holds no version {number}; was the topic deleted? Apply the definitions again"

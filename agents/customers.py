@@ -24,10 +24,13 @@ from agents.identity import receive
 from agents.outcomes import Outcome
 from agents.quotas import QUOTA_PREFIX
 from journeys.catalogue import Catalogue, compile_catalogue
+from journeys.compiled import RunMemory, RunRules, take_run
+from journeys.quiet import NEVER_QUIET
 from journeys.unrecorded import Unrecorded
 from schemas.customer import NO_DEADLINE, Customer
 from schemas.decisions import Send, WebhookCall, encode_effect
 from schemas.definitions import Definitions
+from schemas.events import Event
 from schemas.instants import EARLIEST, Millis
 from schemas.linking import LINK, encode_link
 from schemas.log import (
@@ -183,10 +186,17 @@ class CustomerFold:
     def fold(self, records: Sequence[Record]) -> Iterator[Folded]:
         """Fold the records; one part for all of them, but for the many timers that a mark may fire."""
         outputs: list[Output] = []
-        self._counted.events += len(records)
-        for record in records:
+        waiting, place = list(records), 0
+        self._counted.events += len(waiting)
+        memory, rules = self._run()
+        while True:
+            place, event = take_run(waiting, place, memory, rules)
+            if place == len(waiting):
+                break
+            record = waiting[place]
+            place += 1
             if record.key is not None:
-                self._fold_event(record, outputs)
+                self._fold_event(record, event, outputs)
                 continue
             self._counted.events -= 1
             mark, appended = decode_mark(record.value or b""), appended_at(record.headers)
@@ -201,9 +211,18 @@ class CustomerFold:
             outputs = []
             if isinstance(mark, Tick) and self._ticked is not None and record.timestamp >= self._ticked:
                 self._ticked = None
+            memory, rules = self._run()
         yield self._folded(outputs, records[-1].offset + 1)
 
-    def _fold_event(self, record: Record, outputs: list[Output]) -> None:
+    def _run(self) -> tuple[RunMemory, RunRules]:
+        """Gather what compiled code needs to take events that lead to nothing, until a mark or a transaction."""
+        engine = self._engine
+        quiet = NEVER_QUIET if engine.catalogue is None else engine.catalogue.quiet
+        memory = (*engine.table.at_hand, *engine.table.due.parts, engine.waiting.entries, self._sources)
+        return memory, (quiet.plans, quiet.silences, decode_event, engine.touched, SOURCE, ORIGIN_BYTES)
+
+    def _fold_event(self, record: Record, event: Event | None, outputs: list[Output]) -> None:
+        """Fold an event, decoded already where it was looked at before."""
         headers = record.headers
         # The ingest writes the source first.
         if headers and headers[0][0] == SOURCE:
@@ -217,7 +236,8 @@ class CustomerFold:
             return
         assert record.key is not None  # noqa: S101 -- the caller told events from marks by it
         assert record.value is not None  # noqa: S101 -- the ingest writes no event without a value
-        outcomes = self._engine.take(record.key, decode_event(record.value), record.timestamp, headers)
+        event = event or decode_event(record.value)
+        outcomes = self._engine.take(record.key, event, record.timestamp, headers)
         if outcomes:
             self._put(outcomes, header(headers, SEQUENCE), outputs)
         if self._engine.letters:

@@ -169,6 +169,10 @@ class Engine:
             outcomes.append(Outcome(customer.customer_id, now, effects, by_event=True))
         return outcomes
 
+    def touched(self, key: bytes, customer: Customer) -> None:
+        """Note that a customer was changed by an event that led to nothing."""
+        self.table.touch(key, deadline(customer, self.in_force))
+
     def begin(self, key: bytes) -> Customer:
         """Begin with a customer of whom nothing is known yet."""
         customer = Customer(customer_id=customer_name(key), hashed_as=name_in_hashes(key))

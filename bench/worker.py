@@ -63,6 +63,7 @@ def _watch(marks: _Marks) -> None:
 def fold_log(connection: Connection, log_prefix: str, prefix: str, folder: Path) -> None:
     """Fold the log until SIGTERM."""
     catalogues = Catalogues(connection, log_prefix, definitions_from_documents)
+    catalogues.load_ahead()
     log = log_prefix + CUSTOMER_LOG
     partitions = partition_counts(connection, [log])[log]
 

@@ -13,7 +13,7 @@
 enum {
     FIRST_SEEN, LAST_ACTIVITY, ACTIVITY_SEEN_AT, SCORE, SCORE_AT, COUNTS, LAST, RECENT, SESSION,
     SEEN, NOW, BONDS, WATCHED_BY, STAGE, ATTRIBUTES, EXECUTIONS, ATTRIBUTABLE, SETTLED, TIMELINE, WINDOWS, SEQUENCES,
-    ABSENCES, SILENCES, STAGE_FLIP, SEGMENT_FLIPS, IS_VISITOR, CUSTOMER_FIELDS
+    ABSENCES, SILENCES, STAGE_FLIP, SEGMENT_FLIPS, IS_VISITOR, PENDING, CUSTOMER_FIELDS
 };
 enum { OCCURRED_AT, TYPE, STREAM, SESSION_ID, MACHINE, HAS_ADDRESS, EVENT_ID, PROPERTIES, EVENT_FIELDS };
 enum { STARTED_AT, LAST_AT, KNOWN_ID, EVENTS, PAGES, SESSION_FIELDS };
@@ -24,7 +24,7 @@ static const char *const customer_fields[] = {"first_seen", "last_activity", "ac
                                               "counts", "last", "recent", "session", "seen", "now", "bonds",
                                               "watched_by", "lifecycle_stage", "attributes", "executions",
                                               "attributable", "settled", "timeline", "windows", "sequences", "absences",
-                                              "silences", "stage_flip", "segment_flips", "is_visitor"};
+                                              "silences", "stage_flip", "segment_flips", "is_visitor", "pending"};
 static const char *const event_fields[] = {"occurred_at", "type", "stream", "session_id", "machine", "has_address",
                                            "event_id", "properties"};
 static const char *const session_fields[] = {"started_at", "last_at", "session_id", "events", "pages"};
@@ -891,6 +891,136 @@ static PyObject *silent_deadline(PyObject *self, PyObject *const *args, Py_ssize
     return PyLong_FromLongLong(soonest);
 }
 
+/* Runs of records ------------------------------------------------------------------------------------------------
+ *
+ * Of the records of a slice most are events that lead to nothing, and what is around `decide` costs as much as they
+ * do. `take_run` goes from one to the next until one comes that it doesn't know all about; what it needs is given to
+ * it, so it knows nothing of who keeps it.
+ */
+
+enum { CUSTOMERS, CHANGED, DEADLINES, INDEXED, ASIDE, SOURCES, RUN_MEMORY_PARTS };
+enum { RUN_PLANS, RUN_SILENCES, RUN_DECODE, RUN_TOUCH, RUN_SOURCE_NAME, RUN_ORIGIN_BYTES, RUN_RULES_PARTS };
+static PyObject *key_name, *value_name, *timestamp_name, *headers_name;
+
+/* The first header's value where that is the source, and nobody has seen it or a later one; borrowed, NULL otherwise. */
+static PyObject *new_source(PyObject *headers, PyObject *name, PyObject *sources, Py_ssize_t origin_bytes,
+                            PyObject **origin) {
+    PyObject *first = NULL;
+    if (PyList_CheckExact(headers) && PyList_GET_SIZE(headers)) first = PyList_GET_ITEM(headers, 0);
+    if (PyTuple_CheckExact(headers) && PyTuple_GET_SIZE(headers)) first = PyTuple_GET_ITEM(headers, 0);
+    if (first == NULL || !PyTuple_CheckExact(first) || PyTuple_GET_SIZE(first) != 2) return NULL;
+    PyObject *source = PyTuple_GET_ITEM(first, 1);
+    if (!is_text(PyTuple_GET_ITEM(first, 0)) || !same_text(PyTuple_GET_ITEM(first, 0), name) ||
+        !PyBytes_CheckExact(source) || PyBytes_GET_SIZE(source) <= origin_bytes)
+        return NULL;
+    *origin = PyBytes_FromStringAndSize(PyBytes_AS_STRING(source), origin_bytes);
+    if (*origin == NULL) return NULL;
+    PyObject *last = PyDict_GetItemWithError(sources, *origin);
+    if (last != NULL && PyBytes_CheckExact(last) && PyBytes_GET_SIZE(last) == PyBytes_GET_SIZE(source) &&
+        memcmp(PyBytes_AS_STRING(source), PyBytes_AS_STRING(last), PyBytes_GET_SIZE(last)) > 0)
+        return source;
+    Py_CLEAR(*origin);
+    return NULL;
+}
+
+/* Note that she was changed, and when she is due: here, where all that changes is that she is due later. */
+static int note_change(PyObject *const *memory, PyObject *const *rules, PyObject *key, PyObject *customer) {
+    long long due, indexed;
+    if (rules[RUN_SILENCES] != Py_None && PyDict_Contains(memory[CHANGED], key) == 1) {
+        PyObject *pair[] = {customer, rules[RUN_SILENCES]}, *deadline = silent_deadline(NULL, pair, 2);
+        if (deadline == NULL) return -1;
+        PyObject *known = PyDict_GetItemWithError(memory[INDEXED], key);
+        if (number(deadline, &due) && number(known, &indexed) && indexed <= due) {
+            int failed = PyDict_SetItem(memory[CHANGED], key, deadline) < 0 ||
+                         PyDict_SetItem(memory[DEADLINES], key, deadline) < 0;
+            Py_DECREF(deadline);
+            return failed ? -1 : 0;
+        }
+        Py_DECREF(deadline);
+    }
+    if (PyErr_Occurred()) return -1;
+    PyObject *done = PyObject_CallFunctionObjArgs(rules[RUN_TOUCH], key, customer, NULL);
+    if (done == NULL) return -1;
+    Py_DECREF(done);
+    return 0;
+}
+
+/* Take one record: 1 where it is taken, 0 where nothing was changed, -1 with an error. `event` is what was decoded. */
+static int take_record(PyObject *record, PyObject *const *memory, PyObject *const *rules, Py_ssize_t origin_bytes,
+                       PyObject **event) {
+    PyObject *key = NULL, *headers = NULL, *timestamp = NULL, *value = NULL, *origin = NULL, *source, *now_object;
+    long long at, now, due;
+    int taken = 0;
+    if ((key = PyObject_GetAttr(record, key_name)) == NULL) goto failed;
+    if (!PyBytes_CheckExact(key)) goto done;
+    PyObject *customer = PyDict_GetItemWithError(memory[CUSTOMERS], key);
+    if (customer == NULL || !Py_IS_TYPE(customer, Customer) || PyDict_GET_SIZE(memory[ASIDE]) ||
+        !empty_list(FIELD(customer, customer_at[PENDING])))
+        goto done;
+    if ((headers = PyObject_GetAttr(record, headers_name)) == NULL) goto failed;
+    source = new_source(headers, rules[RUN_SOURCE_NAME], memory[SOURCES], origin_bytes, &origin);
+    if (source == NULL) goto done;
+    if ((timestamp = PyObject_GetAttr(record, timestamp_name)) == NULL) goto failed;
+    PyObject *due_object = PyDict_GetItemWithError(memory[DEADLINES], key);
+    if (!number(timestamp, &at) || !number(FIELD(customer, customer_at[NOW]), &now) ||
+        (due_object != NULL && (!number(due_object, &due) || due <= at)))
+        goto done;
+    if ((value = PyObject_GetAttr(record, value_name)) == NULL) goto failed;
+    *event = PyObject_CallOneArg(rules[RUN_DECODE], value);
+    if (*event == NULL) {
+        /* Whoever takes the record will meet the same error. */
+        PyErr_Clear();
+        goto done;
+    }
+    now_object = at > now ? timestamp : FIELD(customer, customer_at[NOW]);
+    PyObject *arguments[] = {customer, *event, rules[RUN_PLANS], now_object};
+    PyObject *answer = take_quietly(NULL, arguments, 4);
+    if (answer == NULL) goto failed;
+    taken = answer == Py_None;
+    Py_DECREF(answer);
+    if (!taken) goto done;
+    Py_CLEAR(*event);
+    if (PyDict_SetItem(memory[SOURCES], origin, source) < 0 || note_change(memory, rules, key, customer) < 0)
+        goto failed;
+    goto done;
+failed:
+    taken = -1;
+done:
+    Py_XDECREF(key), Py_XDECREF(headers), Py_XDECREF(timestamp), Py_XDECREF(value), Py_XDECREF(origin);
+    return PyErr_Occurred() ? -1 : taken;
+}
+
+/* Take records from a place on, as long as they are events that lead to nothing; return the place of the first that
+ * isn't, and its event where it was decoded on the way. */
+static PyObject *take_run(PyObject *self, PyObject *const *args, Py_ssize_t count) {
+    long long place, origin_bytes;
+    if (count != 4 || !PyList_CheckExact(args[0]) || !number(args[1], &place) || place < 0 ||
+        !PyTuple_CheckExact(args[2]) || PyTuple_GET_SIZE(args[2]) != RUN_MEMORY_PARTS || !PyTuple_CheckExact(args[3]) ||
+        PyTuple_GET_SIZE(args[3]) != RUN_RULES_PARTS)
+        goto unknown;
+    PyObject *const *memory = ((PyTupleObject *)args[2])->ob_item, *const *rules = ((PyTupleObject *)args[3])->ob_item;
+    for (int part = 0; part < RUN_MEMORY_PARTS; part++) {
+        if (!PyDict_CheckExact(memory[part])) goto unknown;
+    }
+    if (!number(rules[RUN_ORIGIN_BYTES], &origin_bytes) || !is_text(rules[RUN_SOURCE_NAME])) goto unknown;
+    PyObject *event = NULL;
+    while (place < PyList_GET_SIZE(args[0])) {
+        PyObject *record = Py_NewRef(PyList_GET_ITEM(args[0], (Py_ssize_t)place));
+        int taken = take_record(record, memory, rules, (Py_ssize_t)origin_bytes, &event);
+        Py_DECREF(record);
+        if (taken < 0) {
+            Py_XDECREF(event);
+            return NULL;
+        }
+        if (!taken) break;
+        place++;
+    }
+    return Py_BuildValue("LN", place, event == NULL ? Py_NewRef(Py_None) : event);
+unknown:
+    PyErr_SetString(PyExc_TypeError, "take_run takes a list of records, a place, memory and rules");
+    return NULL;
+}
+
 /* Find where a struct keeps its fields; 0, with an error set, when that isn't told as expected. */
 static int locate(PyTypeObject *type, const char *const *names, Py_ssize_t *offsets, int number_of_fields) {
     for (int index = 0; index < number_of_fields; index++) {
@@ -940,6 +1070,11 @@ static PyObject *bind(PyObject *self, PyObject *args) {
     churned = Py_NewRef(words[1]), score_name = Py_NewRef(words[2]);
     plain_observe = Py_NewRef(plains[0]), plain_seen = Py_NewRef(plains[1]), plain_add_place = Py_NewRef(plains[2]);
     plain_relaxed = Py_NewRef(plains[3]), plain_strict = Py_NewRef(plains[4]), plain_raises = Py_NewRef(plains[5]);
+    if ((key_name = PyUnicode_InternFromString("key")) == NULL ||
+        (value_name = PyUnicode_InternFromString("value")) == NULL ||
+        (timestamp_name = PyUnicode_InternFromString("timestamp")) == NULL ||
+        (headers_name = PyUnicode_InternFromString("headers")) == NULL)
+        return NULL;
     hash_bytes = Py_NewRef(plains[6]), decode_object = Py_NewRef(plains[7]), plain_mask = Py_NewRef(plains[8]);
     Py_RETURN_NONE;
 }
@@ -947,7 +1082,7 @@ static PyObject *bind(PyObject *self, PyObject *args) {
 #define FAST(name) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, NULL}
 static PyMethodDef functions[] = {{"bind", bind, METH_VARARGS, NULL}, FAST(observe), FAST(seen_before),
                                   FAST(add_place), FAST(advance_relaxed), FAST(advance_strict), FAST(count_raises),
-                                  FAST(take_quietly), FAST(silent_deadline),
+                                  FAST(take_quietly), FAST(silent_deadline), FAST(take_run),
                                   {NULL, NULL, 0, NULL}};
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_hot", NULL, -1, functions, NULL, NULL, NULL, NULL};
 

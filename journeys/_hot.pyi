@@ -1,6 +1,8 @@
 from collections.abc import Callable
+from collections.abc import Sequence as Records
 from types import EllipsisType
 
+from journeys.compiled import RunMemory, RunRules
 from journeys.sequences import Sequence
 from schemas.customer import Customer, SequenceMemory
 from schemas.events import Event
@@ -26,3 +28,6 @@ def count_raises(
 ) -> bool: ...
 def take_quietly(customer: Customer, event: Event, plans: tuple[object, ...], now: Millis, /) -> int | None: ...
 def silent_deadline(customer: Customer, plan: tuple[object, ...], /) -> Millis | EllipsisType | None: ...
+def take_run(
+    records: Records[object], place: int, memory: RunMemory, rules: RunRules, /
+) -> tuple[int, Event | None]: ...

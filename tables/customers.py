@@ -104,6 +104,14 @@ class CustomersTable:
         changed[key] = deadline
         self.due.set(key, deadline)
 
+    @property
+    def at_hand(self) -> tuple[dict[bytes, Customer], dict[bytes, Millis | None]]:
+        """The customers who were looked at last, and the changed ones with their deadlines, until `take_changes`.
+
+        For compiled code; another deadline of who is changed already may be set there, and in the due index.
+        """
+        return self._young, self._changed
+
     def reschedule(self, key: bytes, deadline: Millis | None) -> None:
         """Note another deadline of a customer who wasn't changed herself; she isn't stored for it."""
         if key in self._changed:

@@ -29,6 +29,14 @@ class DueIndex:
         """Return a customer's deadline; None if she has none."""
         return self._deadlines.get(key)
 
+    @property
+    def parts(self) -> tuple[dict[bytes, Millis], dict[bytes, Millis]]:
+        """The deadlines, and by when each of these customers comes up; for compiled code that puts one off.
+
+        A deadline that isn't before when its customer comes up may be set in the first alone; until `fill`.
+        """
+        return self._deadlines, self._indexed
+
     def set(self, key: bytes, deadline: Millis | None) -> None:
         """Note a customer's deadline; None removes it."""
         if deadline is None:

@@ -50,6 +50,7 @@ def work(
         horizon = Horizon(connection, prefix + WATERMARKS, _public_partitions(connection, prefix), wall_ms)
         horizon.start()
     catalogues = Catalogues(connection, prefix, definitions_from_documents)
+    catalogues.load_ahead()
     log = prefix + CUSTOMER_LOG
     # A log that isn't there is told by the movement, in words.
     partitions = partition_counts(connection, [log]).get(log, 1)

@@ -32,7 +32,7 @@ DEAR: Document = {"field": "event.price", "operator": "gte", "value": 50}
 
 
 @st.composite
-def _catalogues(draw: st.DrawFn) -> Catalogue:
+def quiet_catalogues(draw: st.DrawFn) -> Catalogue:
     """Rules of the kinds that the compiled part knows, a few of each, some with a test."""
     types, tests = st.sampled_from(TYPES), st.sampled_from((None, None, DEAR))
     triggers: list[Document] = []
@@ -56,7 +56,7 @@ def _catalogues(draw: st.DrawFn) -> Catalogue:
     return compiled([*written, HELLO])
 
 
-def _events() -> st.SearchStrategy[list[tuple[Millis, Event]]]:
+def events_of_one() -> st.SearchStrategy[list[tuple[Millis, Event]]]:
     """Draw what a customer does, with the clock at each; some late, some ahead, some again, some with an address."""
     one = st.tuples(
         st.sampled_from(GAPS), st.sampled_from(LATE), st.sampled_from(TYPES),
@@ -94,7 +94,7 @@ def _assert_same(catalogue: Catalogue, found: list[tuple[bytes, Millis, Event]])
 
 
 @settings(max_examples=300)
-@given(_catalogues(), _events())
+@given(quiet_catalogues(), events_of_one())
 def test_nothing_differs_where_most_is_quiet(catalogue: Catalogue, events: list[tuple[Millis, Event]]) -> None:
     """In worlds of the rules that the compiled part knows."""
     _assert_same(catalogue, [(customer_key(event), at, event) for at, event in events])
