@@ -21,9 +21,11 @@ from tables.customers import CustomersTable
 from tests.journey import (
     START,
     Document,
+    absence,
     compiled,
     frequency,
     mail,
+    sequence,
     silence,
     trigger,
     until_event,
@@ -52,12 +54,25 @@ DEFINITIONS: Final[tuple[Document, ...]] = (
     workflow(mail("often"), id="often", on=[frequency("page_viewed", 3, 90)], allow_multiple_executions=True),
     workflow(mail("back"), id="back", on=[silence(24)], allow_multiple_executions=True),
     workflow(mail("known"), id="known", on=[trigger("identify")], re_entry={"after_hours": 1}),
+    workflow(
+        mail("left"),
+        id="left",
+        on=[
+            absence("page_viewed", "order_completed", 90),
+            sequence("signup", "page_viewed"),
+            sequence("page_viewed", "order_completed", contiguity="relaxed", within_minutes=600),
+        ],
+        allow_multiple_executions=True,
+        goal={"event_type": "order_completed"},
+        attribution_window_hours=30,
+    ),
 )
+CAP: Final[Document] = {"channel": "email", "max": 4, "per_hours": 24, "on_cap": "delay"}
 
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    return compiled(*DEFINITIONS)
+    return compiled(*DEFINITIONS, frequency_caps=[CAP])
 
 
 class World:
