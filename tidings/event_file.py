@@ -85,6 +85,15 @@ def holds_answers(path: Path) -> bool:
         raise EventFileError(msg) from None
 
 
+def nothing_happened(path: Path, lines: int) -> str:
+    """Say that a file holds no event, and how one looks."""
+    found = "is empty" if not lines else "has no line that is an event"
+    return (
+        f"{path} {found}, so nothing happened. A line is one event as JSON, such as\n"
+        '  {"event_id": "1", "customer_id": "ada", "type": "signup", "occurred_at": "2026-03-02T09:00:00Z"}'
+    )
+
+
 def _is_answer(raw: bytes) -> bool:
     try:
         return read_envelope(raw).type == WEBHOOK_ANSWERED

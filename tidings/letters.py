@@ -10,10 +10,10 @@ from msgspec import Struct
 from agents.dead_letters import deed_of
 from agents.ingest import read_public_record
 from schemas.dead_letters import Letter, Settled
-from schemas.errors import TidingsError
 from schemas.events import STREAM_OF_TOPIC, InvalidEvent
 from schemas.instants import DAY_MS, EARLIEST, HOUR_MS, LATEST, MINUTE_MS, Millis, format_instant, parse_instant
 from tidings.printing import printable
+from tidings.usage import WrongUsage
 
 _AGO: Final = re.compile(r"(\d{1,6})([mhd])", re.ASCII)
 _UNITS: Final = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
@@ -71,7 +71,7 @@ def read_since(text: str | None, now: Millis) -> Millis | None:
         return parse_instant(text)
     except ValueError as error:
         msg = f"--since: {error}; or say how long ago: 30m, 24h, 7d"
-        raise TidingsError(msg) from None
+        raise WrongUsage(msg) from None
 
 
 def grouped(letters: Iterable[Letter]) -> list[Group]:

@@ -167,10 +167,15 @@ def _unknown_names(environment: Mapping[str, str]) -> list[str]:
         # TIDINGS_TEST_… belongs to the test suite.
         if not name.startswith("TIDINGS_") or name.startswith("TIDINGS_TEST_") or name in _NAMES:
             continue
-        near = difflib.get_close_matches(name, _NAMES, n=3, cutoff=0.7)
-        known = near or [known for known in _NAMES if known.startswith("TIDINGS_")]
-        problems.append(f"{name}: unknown; {'did you mean' if near else 'there are'} {', '.join(known)}?")
+        problems.append(f"{name}: there is no such setting; did you mean {_nearest(name)}? README.md lists all")
     return problems
+
+
+def _nearest(name: str) -> str:
+    """Return the name that is most like one; the beginning that ours share says nothing, and some have none."""
+    ends = {known.removeprefix("TIDINGS_"): known for known in _NAMES}
+    [end] = difflib.get_close_matches(name.removeprefix("TIDINGS_"), ends, n=1, cutoff=0)
+    return ends[end]
 
 
 def _contradictions(fields: Mapping[str, object]) -> list[str]:

@@ -28,6 +28,7 @@ from tidings.commands.processes import reached
 from tidings.commands.showing import folding_shown
 from tidings.differences import differences
 from tidings.settings import process_environment, read_settings
+from tidings.usage import WrongUsage
 
 TELL_EVERY: Final = 1_000
 """Records between two steps of the progress bar."""
@@ -56,13 +57,11 @@ def backfill(
 ) -> None:
     """Say where everybody would be in a new workflow if it had always been there; nothing is written."""
     if not dry_run:
-        raise TidingsError("so far a backfill can only be tried: say --dry-run")
+        raise WrongUsage("so far a backfill can only be tried: say --dry-run")
     if past_sends != "skip" and fresh_hours is None:
-        raise TidingsError(
-            f"--past-sends {past_sends} needs --fresh-hours N: how old a message may be and still go out"
-        )
+        raise WrongUsage(f"--past-sends {past_sends} needs --fresh-hours N: how old a message may be and still go out")
     if past_sends == "skip" and fresh_hours is not None:
-        raise TidingsError("--fresh-hours goes with --past-sends latest or all; without it nothing of the past is sent")
+        raise WrongUsage("--fresh-hours goes with --past-sends latest or all; without it nothing of the past is sent")
     begin = _read_since(since)
     valid = load_valid_folder(definitions)
     _refuse_what_cannot_be(valid.definitions, workflow_id)
@@ -84,7 +83,7 @@ def _read_since(text: str) -> Millis:
     try:
         since = parse_instant(text)
     except ValueError as error:
-        raise TidingsError(f"--since: {error}") from None
+        raise WrongUsage(f"--since: {error}") from None
     if since > wall_ms():
         raise TidingsError(f"--since {text} is still to come: `tidings apply` puts a workflow in force from now on")
     return since

@@ -32,6 +32,7 @@ from tidings.differences import Difference, differences
 from tidings.impact import Touched, edited_workflows, grouped, mailed_within, touched
 from tidings.processes import make_topics
 from tidings.settings import process_environment, read_settings
+from tidings.usage import WrongUsage
 
 FolderArgument = Annotated[
     Path, typer.Argument(metavar="DIR", help="Folder with definitions: *.yaml, *.yml, *.json.", show_default=False)
@@ -241,7 +242,7 @@ def read_editing(mode: Mode, pairs: list[str], gone: Gone, latest: StoredVersion
     """
     if mode != "migrate" and (pairs or gone != "exit"):
         msg = "--step-map and --gone belong to --mode migrate"
-        raise TidingsError(msg)
+        raise WrongUsage(msg)
     before = None if latest is None or not pairs else definitions_from_documents(latest.stored.documents)
     step_map = {}
     for pair in pairs:
@@ -249,7 +250,7 @@ def read_editing(mode: Mode, pairs: list[str], gone: Gone, latest: StoredVersion
         workflow_id, slash, step_id = old.partition("/")
         if not (sign and slash and target):
             msg = f"--step-map {pair}: the old step and the new one are wanted, as in welcome/wait_24h=wait_48h"
-            raise TidingsError(msg)
+            raise WrongUsage(msg)
         if before is not None:
             _require_step(pair, "in force", before, workflow_id, step_id)
         _require_step(pair, "to be applied", after, workflow_id, target)

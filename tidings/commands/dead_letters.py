@@ -1,5 +1,6 @@
 """`tidings dead-letters`: what couldn't be read, why, and what becomes of it."""
 
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -30,6 +31,7 @@ from tidings.letters import (
 )
 from tidings.printing import printable
 from tidings.settings import process_environment, read_settings
+from tidings.usage import WrongUsage
 
 IdArgument = Annotated[
     str, typer.Argument(metavar="ID", help="The name that `list` gives it: topic/partition/offset.", show_default=False)
@@ -99,6 +101,17 @@ def list_letters(
     more = f", {len(rows) - limit:,} more {'letters' if each else 'groups'} (--limit)" if len(rows) > limit else ""
     aside = f"; {hidden:,} put back or discarded (--settled)" if hidden else ""
     console.print(f"{_count(len(found))}{more}{aside}.")
+    if open_ones := [letter for letter in found if desk.is_open(letter)]:
+        console.print(*map(Text, _what_to_do(max(open_ones, key=lambda letter: letter.at))), sep="\n")
+
+
+def _what_to_do(newest: Letter) -> list[str]:
+    name = shlex.quote(printable(newest.id))
+    return [
+        f"  tidings dead-letters show {name}     what it holds",
+        f"  tidings dead-letters retry {name}    put it back, once what was wrong is mended",
+        f"  tidings dead-letters discard {name}  lay it aside",
+    ]
 
 
 def _rows_of_groups(found: list[Letter]) -> list[tuple[dict[str, object], list[str]]]:
@@ -270,20 +283,20 @@ def _choice(
     )  # fmt: skip
     if choice.is_all and not everything:
         msg = f"say what to {verb}: IDs, --class, --topic, --since, or --all (`tidings dead-letters list` shows them)"
-        raise TidingsError(msg)
+        raise WrongUsage(msg)
     if not choice.is_all and everything:
         msg = "--all is everything: leave out what else narrows it down, or --all"
-        raise TidingsError(msg)
+        raise WrongUsage(msg)
     if choice.ids and (error_class or topic or since):
         msg = "IDs say which are meant; leave out --class, --topic and --since"
-        raise TidingsError(msg)
+        raise WrongUsage(msg)
     return choice
 
 
 def _read_edited(file: Path, choice: Choice) -> bytes:
     if len(choice.ids) != 1:
         msg = "--file stands for one letter: name its ID"
-        raise TidingsError(msg)
+        raise WrongUsage(msg)
     try:
         with file.open("rb") as opened:
             value = opened.read(MAX_EVENT_BYTES + 1)

@@ -10,7 +10,6 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from schemas.errors import TidingsError
 from schemas.log import Clock
 from streams.connection import Connection
 from tidings.clock import wall_ms
@@ -19,6 +18,7 @@ from tidings.printing import printable
 from tidings.services import kafka
 from tidings.services.kafka_files import kafka_data
 from tidings.settings import Settings, SettingsError, process_environment, read_settings
+from tidings.usage import WrongUsage
 
 _MARKS: Final = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("fail", "bold red")}
 
@@ -105,7 +105,7 @@ def _domain(sender: str | None) -> str | None:
     domain = address.rpartition("@")[2]
     if not domain:
         msg = f"--from {printable(sender)!r} is no address of mail"
-        raise TidingsError(msg)
+        raise WrongUsage(msg)
     return domain
 
 

@@ -23,6 +23,7 @@ from tidings.commands.processes import reached
 from tidings.event_file import DEFAULT_MAX_JUMP_DAYS, holds_answers, read_lines
 from tidings.settings import process_environment, read_settings
 from tidings.telling import standing, step_lines
+from tidings.usage import WrongUsage
 from tidings.why_not import why_not, workflows_never_begun
 
 
@@ -44,7 +45,7 @@ def explain(
     """
     key, until = customer_keys([customer])[0], _instant(at)
     if (definitions is None) != (events is None):
-        raise TidingsError("--definitions and --events go together; without both the customer log is read")
+        raise WrongUsage("--definitions and --events go together; without both the customer log is read")
     if definitions is not None and events is not None:
         story = _from_files(definitions, events, key, until)
     else:
@@ -147,4 +148,4 @@ def _instant(text: str | None) -> Millis | None:
     try:
         return None if text is None else parse_instant(text)
     except ValueError as error:
-        raise TidingsError(f"--at: {error}") from None
+        raise WrongUsage(f"--at: {error}") from None

@@ -10,10 +10,10 @@ import typer
 from msgspec import Struct
 
 from agents.watermarks import read_to
-from schemas.errors import TidingsError
 from schemas.instants import Millis, parse_instant
 from streams.connection import Connection
 from tidings.clock import wall_ms
+from tidings.usage import WrongUsage
 
 AtOption = Annotated[
     str | None,
@@ -33,13 +33,13 @@ def read_at(text: str | None) -> Millis | None:
     """Read the time of `--at`; None where there is none.
 
     Raises:
-        TidingsError: it isn't one.
+        WrongUsage: it isn't one.
     """
     try:
         return None if text is None else parse_instant(text)
     except ValueError as error:
         msg = f"--at: {error}"
-        raise TidingsError(msg) from None
+        raise WrongUsage(msg) from None
 
 
 def moment(given: Millis | None, connection: Connection, prefix: str) -> Moment:

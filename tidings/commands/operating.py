@@ -17,6 +17,7 @@ from tidings.clock import fresh_bytes
 from tidings.commands.moments import AtOption, moment, read_at
 from tidings.commands.processes import reached
 from tidings.settings import process_environment, read_settings
+from tidings.usage import WrongUsage
 
 Action = Literal["pause", "resume", "cancel"]
 WorkflowArgument = Annotated[
@@ -90,7 +91,7 @@ def cancel_executions(
 def _hold(action: Action, workflow: str | None, channel: Channel | None, at: str | None, *, everything: bool) -> None:
     if (workflow is not None) + everything + (channel is not None) != 1:
         msg = f"say what to {action}: a WORKFLOW, --channel or --all, one of them"
-        raise TidingsError(msg)
+        raise WrongUsage(msg)
     named = f"workflow {workflow}" if workflow else f"channel {channel}" if channel else "everything"
     _publish(_command(action, workflow_id=workflow, channel=channel), at, named)
 
@@ -98,10 +99,10 @@ def _hold(action: Action, workflow: str | None, channel: Channel | None, at: str
 def _order(action: Action, customer: str | None, execution: str | None, workflow: str | None, at: str | None) -> None:
     if execution is not None and customer is None:
         msg = "--execution needs its --customer: the log is kept by customer"
-        raise TidingsError(msg)
+        raise WrongUsage(msg)
     if customer is None and workflow is None:
         msg = f"say whose executions to {action}: --customer, --workflow, or both"
-        raise TidingsError(msg)
+        raise WrongUsage(msg)
     key = None if customer is None else customer if customer.startswith("a:") else f"c:{customer}"
     scopes = {"customer": customer, "execution": execution, "workflow": workflow}
     named = ", ".join(f"{name} {value}" for name, value in scopes.items() if value is not None)

@@ -17,6 +17,7 @@ from schemas.expectations import WorkflowTest
 from schemas.instants import Millis, parse_instant
 from tidings.commands.validate import report
 from tidings.definitions_folder import load_folder
+from tidings.usage import WrongUsage
 
 DefinitionsOption = Annotated[
     Path, typer.Option("--definitions", metavar="DIR", help="Folder of workflows, templates and settings.")
@@ -61,7 +62,7 @@ def read_until(text: str | None) -> Millis | None:
         return None if text is None else parse_instant(text)
     except ValueError as error:
         msg = f"--until: {error}"
-        raise TidingsError(msg) from None
+        raise WrongUsage(msg) from None
 
 
 @contextmanager
@@ -73,7 +74,7 @@ def record_file(output: Path | None, events: Path) -> Iterator[BinaryIO]:
     """
     if output is not None and output.exists() and events.exists() and output.samefile(events):
         msg = f"--output {output} is the file of events itself; name another"
-        raise TidingsError(msg)
+        raise WrongUsage(msg)
     if output is None and sys.stdout is None:
         msg = "standard output is closed; name a file with --output"
         raise TidingsError(msg)

@@ -15,6 +15,7 @@ from schemas.events import Json
 from tidings.commands.options import load_valid_folder
 from tidings.previewing import Preview, changed, person_in_file, preview, sample_person, template_named
 from tidings.printing import printable
+from tidings.usage import WrongUsage
 
 FolderOption = Annotated[
     Path, typer.Option("--definitions", metavar="DIR", help="Folder of workflows, templates and settings.")
@@ -64,7 +65,7 @@ def previewed(
     """
     if (customer is None) is not (events is None):
         msg = "--customer ID and --events FILE belong together: the file's events make the customer"
-        raise TidingsError(msg)
+        raise WrongUsage(msg)
     given = _read_object("--attributes", attributes), _read_object("--properties", properties)
     valid = load_valid_folder(folder).definitions
     found = template_named(template, valid)
@@ -86,7 +87,7 @@ def _read_object(option: str, text: str) -> dict[str, Json]:
         return msgspec.json.decode(text.encode(errors="replace"), type=dict[str, Json])
     except (msgspec.DecodeError, RecursionError):
         msg = f'{option}: expected a JSON object such as {{"first_name": "Ada"}}'
-        raise TidingsError(msg) from None
+        raise WrongUsage(msg) from None
 
 
 def _print(shown: Preview) -> None:

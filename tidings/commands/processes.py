@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 from msgspec.structs import replace
 
-from schemas.errors import TidingsError
 from schemas.log import Clock
 from schemas.topics import CUSTOMER_LOG, PUBLIC_TOPICS
 from streams.connection import Connection
@@ -21,6 +20,7 @@ from tidings.services import kafka
 from tidings.services.kafka_files import kafka_data
 from tidings.services.reach import require_kafka
 from tidings.settings import Settings, process_environment, read_port, read_settings
+from tidings.usage import WrongUsage
 
 ClockOption = Annotated[
     Clock,
@@ -89,7 +89,7 @@ def settings_of_process(metrics_port: str | None, log_format: LogFormat | None) 
         port = settings.metrics_port if metrics_port is None else read_port(metrics_port)
     except ValueError as error:
         msg = f"--metrics-port: {error}"
-        raise TidingsError(msg) from None
+        raise WrongUsage(msg) from None
     settings = replace(settings, metrics_port=port, log_format=log_format or settings.log_format)
     configure_logging(settings.log_level, settings.log_format)
     return settings

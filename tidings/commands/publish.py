@@ -31,7 +31,11 @@ def publish(event: EventArgument) -> None:
     """Publish an event, as a shop or an app would, and say under which id.
 
     An event without an id gets one, an event without a time happened now. Everything is checked before anything is
-    published.
+    published. For example:
+
+    tidings publish '{"customer_id": "ada", "type": "signup"}'
+
+    tidings publish - < events.ndjson
     """
     settings = read_settings(process_environment())
     lines = (line for line in sys.stdin if line.strip()) if event == "-" else iter([event])

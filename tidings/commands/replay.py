@@ -36,6 +36,7 @@ from tidings.commands.what_if import what_if
 from tidings.processes import topic_ids
 from tidings.replaying import first_cause, first_difference, replay_all, spelled_out
 from tidings.settings import process_environment, read_settings
+from tidings.usage import WrongUsage
 
 SHOWN: Final = 10
 """Differences that are told one by one; `--output` has them all."""
@@ -103,7 +104,7 @@ def replay(
         return
     if definitions is not None:
         if customers or partitions or offsets or snapshots or processes:
-            raise TidingsError(
+            raise WrongUsage(
                 "--definitions is about everybody: of the other options it takes --since, --until, --mode,"
                 " --compare, --output and --html"
             )
@@ -114,7 +115,7 @@ def replay(
         )  # fmt: skip
         return
     if compare or html is not None or mode != "pin":
-        raise TidingsError("--compare, --mode and --html go with --definitions DIR, the definitions to compare with")
+        raise WrongUsage("--compare, --mode and --html go with --definitions DIR, the definitions to compare with")
     keys = customer_keys(customers or ())
     plan = ReplayPlan(
         connection=connection, prefix=prefix, partitions=count, topic_id=topic_ids(connection, [log])[log],
@@ -144,7 +145,7 @@ def _span(since: str | None, until: str | None) -> Span:
     first = -(2**63) if since is None else _instant("--since", since)
     last = 2**63 - 1 if until is None else _instant("--until", until)
     if first >= last:
-        raise TidingsError(f"--since {since} isn't before --until {until}")
+        raise WrongUsage(f"--since {since} isn't before --until {until}")
     return Span(first, last)
 
 
@@ -152,7 +153,7 @@ def _instant(option: str, text: str) -> Millis:
     try:
         return parse_instant(text)
     except ValueError as error:
-        raise TidingsError(f"{option}: {error}") from None
+        raise WrongUsage(f"{option}: {error}") from None
 
 
 def _offsets(text: str | None, partitions: list[int]) -> tuple[int, int] | None:
@@ -160,9 +161,9 @@ def _offsets(text: str | None, partitions: list[int]) -> tuple[int, int] | None:
         return None
     first, _, end = text.partition(":")
     if not (first.isdecimal() and end.isdecimal() and int(first) < int(end)):
-        raise TidingsError(f"--offsets {text}: give two numbers, the smaller first, such as 1000:2000")
+        raise WrongUsage(f"--offsets {text}: give two numbers, the smaller first, such as 1000:2000")
     if len(partitions) != 1:
-        raise TidingsError("--offsets is about one partition: name it with --partition")
+        raise WrongUsage("--offsets is about one partition: name it with --partition")
     return int(first), int(end)
 
 

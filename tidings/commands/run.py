@@ -11,6 +11,7 @@ from confluent_kafka import KafkaException
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from schemas.errors import TidingsError
 from schemas.instants import DAY_MS, Millis
 from streams.connection import Connection
 from tidings.collecting import collect
@@ -25,7 +26,7 @@ from tidings.commands.options import (
     read_until,
     record_file,
 )
-from tidings.event_file import DEFAULT_MAX_JUMP_DAYS
+from tidings.event_file import DEFAULT_MAX_JUMP_DAYS, nothing_happened
 from tidings.output_format import registered_for_a_run
 from tidings.running import (
     RunPlan,
@@ -88,6 +89,8 @@ def run_command(
         if not keep:
             remove_folder(plan)
     console.print(tally.in_words())
+    if not tally.events:
+        raise TidingsError(nothing_happened(events, tally.lines))
 
 
 def plan_run(

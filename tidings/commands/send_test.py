@@ -21,6 +21,7 @@ from tidings.handing_over import hand_over
 from tidings.printing import printable
 from tidings.sample_mail import is_address, sample_mail, sender_address
 from tidings.settings import process_environment, read_settings
+from tidings.usage import WrongUsage
 
 
 def send_test(
@@ -40,7 +41,7 @@ def send_test(
     settings = read_settings(process_environment())
     if not is_address(to):
         msg = f"--to {printable(to)!r} is no address of mail, such as ada@garden.example"
-        raise TidingsError(msg)
+        raise WrongUsage(msg)
     found, shown = previewed(template, definitions, events, customer, attributes, properties)
     if found.channel != "email":
         msg = f"{found.id} is for {found.channel}; only mails can be sent as a test"

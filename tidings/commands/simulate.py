@@ -20,8 +20,9 @@ from tidings.commands.options import (
     read_until,
     record_file,
 )
-from tidings.event_file import DEFAULT_MAX_JUMP_DAYS, holds_answers, read_lines
+from tidings.event_file import DEFAULT_MAX_JUMP_DAYS, holds_answers, nothing_happened, read_lines
 from tidings.simulation import NextVersion, simulate
+from tidings.usage import WrongUsage
 
 LaterOption = Annotated[
     list[str] | None,
@@ -55,6 +56,8 @@ def simulate_command(
         lines = read_lines(events, max_jump * DAY_MS)
         tally = simulate(catalogue, lines, until=end, write=file.write, versions=versions)
     typer.echo(tally.in_words(), err=True)
+    if not tally.events:
+        raise TidingsError(nothing_happened(events, tally.lines))
 
 
 def read_versions(texts: list[str], first: Catalogue, editing: Editing) -> list[NextVersion]:
@@ -81,6 +84,6 @@ def _time_and_folder(text: str) -> tuple[int, Path]:
             return parse_instant(time), Path(folder)
     except ValueError as error:
         msg = f"--definitions-at {text}: {error}"
-        raise TidingsError(msg) from None
+        raise WrongUsage(msg) from None
     msg = f"--definitions-at {text}: a time and a folder are wanted, as in 2026-03-01T09:00:00Z=new-definitions"
-    raise TidingsError(msg)
+    raise WrongUsage(msg)

@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.text import Text
 
 from agents.standing import read_positions, read_standing
-from schemas.errors import TidingsError
 from schemas.instants import format_instant, parse_instant
 from schemas.topics import CUSTOMER_LOG
 from streams.connection import Connection
@@ -38,6 +37,7 @@ from tidings.seeing.report import (
     stopped,
 )
 from tidings.settings import Settings, process_environment, read_settings
+from tidings.usage import WrongUsage
 
 CustomersOption = Annotated[
     bool, typer.Option("--customers", help="Count customers and where they stand; reads every customer's state.")
@@ -49,7 +49,8 @@ ProcessOption = Annotated[
 ]
 _NEVER: Final = "nothing is in force; run `tidings apply DIR`"
 _LABEL_WIDTH: Final = 14
-_NOTICED_S: Final = 1.0
+_NOTICED_S: Final = 10.0
+"""On a busy machine the ingest is a second or two behind, and nothing is wrong."""
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3600
 _DAY_S: Final = 86_400
@@ -191,7 +192,7 @@ def inside_in_words(found: Inside | None) -> dict[str, str]:
     behind = found.time_behind_seconds
     told = {"Timers": f"{_customers(found.timers_due)} with something due at some time, {late}"}
     if behind is not None and behind >= _NOTICED_S:
-        told["Timers"] += f"; time is held back {duration_in_words(behind)}, until the ingest has read further"
+        told["Timers"] += f"; they fire {duration_in_words(behind)} late, until the ingest has read further"
     ahead = found.clock_ahead_seconds
     if ahead is not None:
         side = "ahead of" if ahead > 0 else "behind"
@@ -210,7 +211,8 @@ def letters_in_words(letters: Letters) -> str:
     """Say how many records were no events."""
     if not letters.kept:
         return "none"
-    return f"{letters.kept:,} public records were no events, the last published at {letters.last_at}"
+    count = "1 public record was no event" if letters.kept == 1 else f"{letters.kept:,} public records were no events"
+    return f"{count}, the last published at {letters.last_at}; `tidings dead-letters list` says why"
 
 
 def customers_in_words(found: Crowd) -> list[tuple[str, str]]:
@@ -246,4 +248,4 @@ def _check_urls(urls: list[str]) -> None:
     for url in urls:
         if not url.startswith("http://"):
             msg = f"--process {url}: an address begins with http://, as the process says it when it starts"
-            raise TidingsError(msg)
+            raise WrongUsage(msg)

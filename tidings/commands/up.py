@@ -41,6 +41,7 @@ from tidings.services.reach import require_kafka
 from tidings.settings import Settings, process_environment
 from tidings.supervisor import Supervisor
 from tidings.upkeep import PATIENCE_S, POLICY, Post, Upkeep
+from tidings.usage import WrongUsage
 
 log = logging.getLogger("tidings.up")
 
@@ -146,10 +147,10 @@ def ports_of(first: int | None, count: int) -> list[str]:
     """
     if first is None:
         msg = "up asks its processes how they are, so they need ports; leave --metrics-port out for free ones"
-        raise TidingsError(msg)
+        raise WrongUsage(msg)
     if first + count - 1 > _LAST_PORT:
         msg = f"--metrics-port {first}: {count} ports from there go beyond {_LAST_PORT}"
-        raise TidingsError(msg)
+        raise WrongUsage(msg)
     ports = [first + number if first else 0 for number in range(count)]
     if taken := [port for port in ports if port and not port_is_free(port)]:
         msg = f"--metrics-port {first}: port {taken[0]} is taken, of the {count} that are needed from there on"

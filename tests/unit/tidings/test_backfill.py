@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.tidings.test_cli_errors import Say, say
+from tests.unit.tidings.test_cli_errors import Say, read_across, say
 
 __all__ = ["say"]
 
@@ -42,11 +42,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("welcome", SINCE), "so far a backfill can only be tried: say --dry-run"),
-        (("welcome", "--since=yesterday", "--dry-run"), "--since: 'yesterday' isn't an RFC 3339 time"),
         (("welcome", "--since=2999-01-01T00:00:00Z", "--dry-run"), "is still to come: `tidings apply` puts"),
-        (("welcome", SINCE, "--dry-run", "--past-sends=all"), "--past-sends all needs --fresh-hours N"),
-        (("welcome", SINCE, "--dry-run", "--fresh-hours=4"), "--fresh-hours goes with --past-sends latest or all"),
         (("nobody", SINCE, "--dry-run"), "the folder has no workflow nobody; it has: first-ten, off, welcome"),
         (("off", SINCE, "--dry-run"), "workflow off is off (`enabled: false`)"),
         (("first-ten", SINCE, "--dry-run"), "trigger 0 has `max_executions`"),
@@ -59,6 +55,20 @@ def test_what_cannot_be_is_refused_with_a_sentence(
     assert (code, out) == (1, "")
     assert sentence in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("welcome", SINCE), "so far a backfill can only be tried: say --dry-run"),
+        (("welcome", "--since=yesterday", "--dry-run"), "--since: 'yesterday' isn't an RFC 3339 time"),
+        (("welcome", SINCE, "--dry-run", "--past-sends=all"), "--past-sends all needs --fresh-hours N"),
+        (("welcome", SINCE, "--dry-run", "--fresh-hours=4"), "--fresh-hours goes with --past-sends latest or all"),
+    ],
+)
+def test_options_that_cannot_be_are_wrong_usage(say: Say, folder: Path, words: tuple[str, ...], sentence: str) -> None:
+    code, out, err = say("backfill", *words, f"--definitions={folder}")
+    assert (code, out, sentence in read_across(err)) == (2, "", True), err
 
 
 def test_definitions_that_are_wrong_are_told_all_at_once(say: Say, folder: Path) -> None:

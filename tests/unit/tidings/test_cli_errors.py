@@ -45,8 +45,6 @@ def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     ("words", "sentence"),
     [
         (("--until", "2026-03-12T08:14:59.999Z"), "--until 2026-03-12T08:14:59.999Z lies before the last event"),
-        (("--until", "yesterday"), "--until: 'yesterday' isn't an RFC 3339 time"),
-        (("--until", "2026-04-01T00:00:00"), "--until: "),
         (("--events", "/nowhere/events.ndjson"), "can't read the events in /nowhere/events.ndjson: No such file"),
         (("--events", str(WELCOME)), "Is a directory"),
         (("--definitions", "/nowhere"), "/nowhere"),
@@ -180,7 +178,7 @@ def test_the_file_of_events_is_never_written_over(say: Say, tmp_path: Path) -> N
     for output in (events, link):
         arguments = ("--definitions", str(WELCOME), "--events", str(events), "--output", str(output))
         code, _, error = say("simulate", *arguments)
-        assert (code, "is the file of events itself" in error) == (1, True)
+        assert (code, "is the file of events itself" in read_across(error)) == (2, True)
     assert events.read_bytes() == b"{}\n"
 
 
@@ -202,20 +200,22 @@ def _line(event: Mapping[str, object], **changed: object) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("words", "right_code", "sentence"),
     [
-        (("--definitions-at", "soon"), "--definitions-at soon: a time and a folder are wanted"),
-        (("--definitions-at", "2026-03-01T00:00:00Z="), "a time and a folder are wanted"),
-        (("--definitions-at", f"yesterday={WELCOME}"), "isn't an RFC 3339 time"),
-        (("--definitions-at", "2026-03-01T00:00:00Z=/nowhere"), "/nowhere"),
+        (("--definitions-at", "soon"), 2, "--definitions-at soon: a time and a folder are wanted"),
+        (("--definitions-at", "2026-03-01T00:00:00Z="), 2, "a time and a folder are wanted"),
+        (("--definitions-at", f"yesterday={WELCOME}"), 2, "isn't an RFC 3339 time"),
+        (("--definitions-at", "2026-03-01T00:00:00Z=/nowhere"), 1, "/nowhere"),
+        (("--until", "yesterday"), 2, "--until: 'yesterday' isn't an RFC 3339 time"),
+        (("--until", "2026-04-01T00:00:00"), 2, "--until: "),
     ],
 )
-def test_a_later_version_that_simulate_cannot_use_is_said_in_a_sentence(
-    say: Say, words: tuple[str, ...], sentence: str
+def test_times_that_are_none_are_wrong_usage_and_folders_that_are_not_there_are_not(
+    say: Say, words: tuple[str, ...], right_code: int, sentence: str
 ) -> None:
-    """A time that is none, a folder that isn't there: exit code 1 and why."""
+    """A time that is none can't be right anywhere: exit code 2; a folder might have been there: 1."""
     code, _, err = say("simulate", *OF_WELCOME, *words)
-    assert (code, sentence in err) == (1, True), err
+    assert (code, sentence in read_across(err)) == (right_code, True), err
 
 
 def test_simulate_changes_the_definitions_on_the_way(say: Say, tmp_path: Path) -> None:
@@ -232,12 +232,6 @@ def test_simulate_changes_the_definitions_on_the_way(say: Say, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("pause",), "say what to pause: a WORKFLOW, --channel or --all, one of them"),
-        (("pause", "welcome", "--all"), "one of them"),
-        (("resume",), "say what to resume"),
-        (("executions", "cancel"), "say whose executions to cancel: --customer, --workflow, or both"),
-        (("executions", "pause", "--execution", "x"), "--execution needs its --customer"),
-        (("pause", "--all", "--at", "soon"), "--at: 'soon' isn't an RFC 3339 time"),
         (("apply", str(WELCOME)), "no Kafka: set KAFKA_BOOTSTRAP_SERVERS, or run `tidings kafka start`"),
         (("diff", str(WELCOME)), "no Kafka"),
         (("impact", str(WELCOME)), "no Kafka"),
@@ -246,7 +240,55 @@ def test_simulate_changes_the_definitions_on_the_way(say: Say, tmp_path: Path) -
         (("apply", "/nowhere"), "/nowhere"),
     ],
 )
-def test_what_an_operator_says_wrong_is_said_in_a_sentence(say: Say, words: tuple[str, ...], sentence: str) -> None:
-    """Without a Kafka, or with too little or too much said: exit code 1, and what would be right."""
+def test_what_an_operator_has_not_is_said_in_a_sentence(say: Say, words: tuple[str, ...], sentence: str) -> None:
+    """Without a Kafka or a folder: exit code 1, and what would be right."""
     code, _, err = say(*words)
     assert (code, sentence in err) == (1, True), err
+
+
+TOGETHER = ("--definitions", str(WELCOME), "welcome_template_001")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("pause",), "say what to pause: a WORKFLOW, --channel or --all, one of them"),
+        (("pause", "welcome", "--all"), "one of them"),
+        (("resume",), "say what to resume"),
+        (("executions", "cancel"), "say whose executions to cancel: --customer, --workflow, or both"),
+        (("executions", "pause", "--execution", "x"), "--execution needs its --customer"),
+        (("pause", "--all", "--at", "soon"), "--at: 'soon' isn't an RFC 3339 time"),
+        (("explain", "ada", "--at", "soon"), "--at: 'soon' isn't an RFC 3339 time"),
+        (("explain", "ada", "--events", str(EVENTS)), "--definitions and --events go together"),
+        (("preview", *TOGETHER, "--customer", "ada"), "--customer ID and --events FILE belong together"),
+        (("preview", *TOGETHER, "--attributes", "{"), "--attributes: expected a JSON object"),
+        (("preview", *TOGETHER, "--properties", "[]"), "--properties: expected a JSON object"),
+        (("doctor", "--from", ""), "--from '' is no address of mail"),
+        (("dead-letters", "discard"), "say what to discard: IDs, --class, --topic, --since, or --all"),
+        (("dead-letters", "retry", "--all", "--class", "invalid"), "--all is everything"),
+        (("dead-letters", "retry", "a/0/1", "--class", "invalid"), "IDs say which are meant"),
+        (("dead-letters", "retry", "--all", "--file", str(EVENTS)), "--file stands for one letter"),
+        (("dead-letters", "list", "--since", "lately"), "30m, 24h, 7d"),
+        (("status", "--process", "10.0.0.1:1"), "an address begins with http://"),
+        (("worker", "--metrics-port", "high"), "--metrics-port: 'high' is no port"),
+    ],
+)
+def test_options_that_cannot_be_together_are_wrong_usage(say: Say, words: tuple[str, ...], sentence: str) -> None:
+    """Too much, too little, or a value that can be right nowhere: exit code 2 and typer's form, with our sentence."""
+    code, _, err = say(*words)
+    assert (code, sentence in read_across(err), "Usage: " in err, "--help" in err) == (2, True, True, True), err
+
+
+@pytest.mark.parametrize("bytes_", [b"", b"\n\n", b"{}\n", b'{"type": "signup"}\nnonsense\n'])
+def test_a_file_without_an_event_is_told_with_how_one_looks(say: Say, tmp_path: Path, bytes_: bytes) -> None:
+    """Nothing can come of it, so whoever asked has named another file than was meant: exit code 1, records as ever."""
+    file, output = tmp_path / "events.ndjson", tmp_path / "records"
+    file.write_bytes(bytes_)
+    code, _, err = say("simulate", "--definitions", str(WELCOME), "--events", str(file), "--output", str(output))
+    assert (code, "so nothing happened. A line is one event as JSON" in err) == (1, True), err
+    assert len(output.read_bytes().splitlines()) == bytes_.strip().count(b"\n") + bool(bytes_.strip())
+
+
+def read_across(errors: str) -> str:
+    """Return what is said in a box as one line."""
+    return " ".join(errors.replace("│", " ").split())

@@ -226,7 +226,7 @@ def test_without_a_kafka_the_rest_is_looked_at_all_the_same(say: Say, monkeypatc
     assert all((one.todo is None) == (one.state == "ok") for one in found)
     monkeypatch.setenv("TIDINGS_PARTITION", "3")
     code, out, _ = say("doctor")
-    assert (code, "fail settings: TIDINGS_PARTITION: unknown; did you mean" in out) == (1, True)
+    assert (code, "fail settings: TIDINGS_PARTITION: there is no such setting; did you mean" in out) == (1, True)
 
 
 def _of(about: str, settings: Settings) -> Finding:

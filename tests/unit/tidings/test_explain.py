@@ -167,7 +167,6 @@ def test_a_send_is_explained_by_its_execution() -> None:
         (["adda"], "did you mean ada"),
         (["ada", "--workflow", "welcom"], "there is no workflow welcom in force; there are: welcome-series"),
         (["ada", "--at", "2020-01-01T00:00:00Z"], "nothing had happened yet up to 2020-01-01T00:00:00.000Z"),
-        (["ada", "--at", "yesterday"], "--at: "),
         (["ada", "--send", "s123"], "she got no message s123 by then; the last she got: s"),
     ],
 )

@@ -104,9 +104,6 @@ def test_nothing_of_a_value_reaches_the_terminals_controls(say: Say, folder: Pat
     [
         (("ordr",), "there is no template 'ordr'; did you mean 'order'?"),
         (("zzz",), "there is no template 'zzz'; there are broken, order, ping"),
-        (("order", "--customer", "bob"), "--customer ID and --events FILE belong together"),
-        (("order", "--attributes", "{"), "--attributes: expected a JSON object"),
-        (("order", "--properties", "[]"), "--properties: expected a JSON object"),
         (("ping", "--html", "x.html"), "--html: ping is for sms, which has text alone"),
         (("order", "--html", "/nowhere/x.html"), "can't write the HTML to /nowhere/x.html: No such file"),
         (("broken", "--properties", '{"total": 1}'), "broken can't be rendered for sample: line 1: divided_by"),

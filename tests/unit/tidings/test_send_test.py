@@ -102,7 +102,8 @@ def test_without_a_relay_it_is_said_what_to_set(say: Say, folder: Path, monkeypa
     assert "set TIDINGS_SMTP_URL" in _refused(say, "hello", *to)
     assert "there is no template 'helo'; did you mean" in _refused(say, "helo", *to)
     for address in ("", "ann", "ann@", "a b@c.example", "ann@office.example\r\nBcc: x@y.example", "@x.example"):
-        assert "is no address of mail" in _refused(say, "hello", "--to", address, "--definitions", str(folder))
+        code, _, err = say("send-test", "hello", "--to", address, "--definitions", str(folder))
+        assert (code, "is no address of mail" in err) == (2, True), err
     monkeypatch.setenv("TIDINGS_SMTP_URL", "smtp://127.0.0.1:1")
     assert "the relay 127.0.0.1:1 can't be used" in _refused(say, "hello", *to)
 
