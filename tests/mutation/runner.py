@@ -31,7 +31,7 @@ from tests.mutation.mutants import Mutant
 
 UNIT_TESTS: Final = Path("tests/unit/journeys")
 _TESTED_WITH: Final = {
-    "operators": "conditions", "rising": "thresholds", "occasions": "schedules", "newest": "profile", "quiet_tests": "quiet"
+    "operators": "conditions", "rising": "thresholds", "occasions": "schedules", "quiet_tests": "quiet"
 }  # fmt: skip
 """Modules whose tests are named for another."""
 _RULES: Final = ("journeys", "agents", "tidings", "tests.journey", "tests.strategies", "tests.unit", "tests.property")

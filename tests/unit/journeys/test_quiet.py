@@ -108,6 +108,25 @@ def test_a_test_is_looked_at_in_the_customers_zone(zone: str | None, bits: int) 
     assert masked([frequency("a", 3, 60, where=EARLY)], b'{"day": "2026-01-02"}', named) == bits
 
 
+@pytest.mark.parametrize(("day", "bits"), [("2026-01-01T08:00:00Z", 1), ("2026-01-01T07:59:59.999Z", 0)])
+def test_a_test_is_looked_at_as_of_the_decision(day: str, bits: int) -> None:
+    recent = is_("event.day", "within_hours", 1)
+    assert masked([frequency("a", 3, 60, where=recent)], msgspec.json.encode({"day": day})) == bits
+
+
+@pytest.mark.parametrize(
+    ("operator", "number"), [("lt", 0), ("lte", 1), ("eq", 2), ("ne", 3), ("gt", 4), ("gte", 5), ("contains", None)]
+)
+def test_the_compiled_part_is_told_of_comparisons_by_their_numbers(operator: str, number: int | None) -> None:
+    """Those that stand in `_hot.c`; what it doesn't know, it leaves to `mask`."""
+    on = frequency("a", 3, 60, where=is_("event.n", operator, 5))
+    plan = quiet_plans(compiled(workflow(mail(), on=[on]))).plans[0]["a"]
+    assert plan is not None
+    ((_, _, known),) = plan[-1]
+    assert known == (None if number is None else ("n", number, 5))
+    assert UNCERTAIN == -1
+
+
 def masked(on: list[Document], properties: bytes, preferences: dict[str, Json] | None = None) -> int:
     """Look at the tests of the type `a`."""
     catalogue = compiled(*[workflow(mail(), id=f"w{place}", on=[one]) for place, one in enumerate(on)])

@@ -68,3 +68,34 @@ def test_what_two_customers_remember_together_ends_where_one_record_of_it_would(
     assert repeats.pack([]) == b""
     assert repeats.latest(repeats.pack([(1, NOW), (2, NOW + 5)])) == NOW + 5
     assert repeats.latest(b"") is None
+
+
+@twins
+def test_what_is_remembered_is_an_instant_and_of_each_event_its_hash_and_how_much_later_it_came(
+    seen_before: SeenBefore,
+) -> None:
+    """The layout of stored states, which two programs read."""
+    customer = Customer(customer_id="ada")
+    for identity, at in ((1, NOW), (2**64 - 2, NOW + 258)):
+        seen_before(customer, identity, at)
+    assert customer.seen.hex() == f"{NOW:016x}" + "0000000000000001" + "00000000" + "f" * 15 + "e" + "00000102"
+    assert repeats.pack(repeats.entries(customer.seen)) == customer.seen
+    seen_before(customer, 7, NOW + DAY_MS)
+    # What has been forgotten leaves the instant as it was, so that nothing has to be counted anew.
+    assert customer.seen.hex() == f"{NOW:016x}" + "f" * 15 + "e" + "00000102" + f"{7:016x}" + f"{DAY_MS:08x}"
+
+
+@pytest.mark.parametrize("kept", [64, 65])
+def test_of_too_many_the_newest_64_are_taken_over(kept: int) -> None:
+    found = [(number, NOW + number) for number in range(kept)]
+    assert repeats.entries(repeats.pack(found)) == found[-64:]
+
+
+@twins
+def test_an_event_that_was_decided_on_before_all_that_is_remembered_is_remembered_too(seen_before: SeenBefore) -> None:
+    """Two clocks may disagree where two customers become one."""
+    customer = Customer(customer_id="ada")
+    seen_before(customer, 1, NOW)
+    assert not seen_before(customer, 2, NOW - 5)
+    assert seen_before(customer, 2, NOW)
+    assert repeats.entries(customer.seen) == [(1, NOW), (2, NOW - 5)]
