@@ -12,7 +12,7 @@ from pathlib import Path
 from bench import replay
 from bench.memory import Alone
 from bench.report import machine, report, save, save_alone, told_alone, told_state
-from bench.states import typical_state
+from bench.states import states
 from bench.timers import CUSTOMERS, TimersFailed, run_timers, told
 from bench.traffic import traffic
 from bench.trigger_job import DEFINITIONS, WorkerFailed, WrongOutput, run_job, run_measured
@@ -69,10 +69,10 @@ def decide_alone(laps: int, where: str, *, save_too: bool) -> int:
     except WorkerFailed as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    size = typical_state()
-    print(told_alone(alone) + "\n" + told_state(size))
+    sizes = states()
+    print(told_alone(alone) + "\n" + told_state(sizes))
     if save_too:
-        save_alone(alone, size, where, ROOT / "bench" / "results", datetime.now(UTC))
+        save_alone(alone, sizes, where, ROOT / "bench" / "results", datetime.now(UTC))
     return 0
 
 

@@ -101,21 +101,27 @@ def told_alone(alone: Alone) -> str:
     )
 
 
-def told_state(size: StateSize) -> str:
-    """Say what a typical state weighs."""
-    largest = ", ".join(f"{name} {weight:,}" for name, weight in size.largest.items())
-    return (
-        f"State of a typical customer with {size.executions} executions and {size.events_today} events today:"
-        f" {size.state_bytes:,} bytes ({largest})."
+def told_state(sizes: list[StateSize]) -> str:
+    """Say what states weigh, a line for each."""
+    return "\n".join(
+        f"State of a {size.who} customer with {size.executions} executions and {size.events} events:"
+        f" {size.state_bytes:,} bytes ({', '.join(f'{name} {weight:,}' for name, weight in size.largest.items())})."
+        for size in sizes
     )
 
 
-def save_alone(alone: Alone, size: StateSize, where: str, folder: Path, now: datetime) -> None:
+def save_alone(alone: Alone, sizes: list[StateSize], where: str, folder: Path, now: datetime) -> None:
     """Write what was measured in memory into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    lines = (f"# Decide, {now.astimezone(UTC):%Y-%m-%d}", "", told_alone(alone), told_state(size), f"Machine: {where}.")
+    lines = (
+        f"# Decide, {now.astimezone(UTC):%Y-%m-%d}",
+        "",
+        told_alone(alone),
+        told_state(sizes),
+        f"Machine: {where}.",
+    )
     (folder / "decide.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    measured = {"machine": where, **msgspec.to_builtins(alone), "state": msgspec.to_builtins(size)}
+    measured = {"machine": where, **msgspec.to_builtins(alone), "states": msgspec.to_builtins(sizes)}
     (folder / "decide.json").write_bytes(msgspec.json.format(msgspec.json.encode(measured)) + b"\n")
 
 

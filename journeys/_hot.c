@@ -13,7 +13,8 @@
 enum {
     FIRST_SEEN, LAST_ACTIVITY, ACTIVITY_SEEN_AT, SCORE, SCORE_AT, COUNTS, LAST, RECENT, SESSION,
     SEEN, NOW, BONDS, WATCHED_BY, STAGE, ATTRIBUTES, EXECUTIONS, ATTRIBUTABLE, SETTLED, TIMELINE, WINDOWS, SEQUENCES,
-    ABSENCES, SILENCES, STAGE_FLIP, SEGMENT_FLIPS, IS_VISITOR, PENDING, CUSTOMER_FIELDS
+    ABSENCES, SILENCES, STAGE_FLIP, SEGMENT_FLIPS, IS_VISITOR, PENDING,
+    LAST_ENGAGEMENT, CUSTOMER_FIELDS
 };
 enum { OCCURRED_AT, TYPE, STREAM, SESSION_ID, MACHINE, HAS_ADDRESS, EVENT_ID, PROPERTIES, EVENT_FIELDS };
 enum { STARTED_AT, LAST_AT, KNOWN_ID, EVENTS, PAGES, SESSION_FIELDS };
@@ -24,7 +25,8 @@ static const char *const customer_fields[] = {"first_seen", "last_activity", "ac
                                               "counts", "last", "recent", "session", "seen", "now", "bonds",
                                               "watched_by", "lifecycle_stage", "attributes", "executions",
                                               "attributable", "settled", "timeline", "windows", "sequences", "absences",
-                                              "silences", "stage_flip", "segment_flips", "is_visitor", "pending"};
+                                              "silences", "stage_flip", "segment_flips", "is_visitor", "pending",
+                                              "last_engagement"};
 static const char *const event_fields[] = {"occurred_at", "type", "stream", "session_id", "machine", "has_address",
                                            "event_id", "properties"};
 static const char *const session_fields[] = {"started_at", "last_at", "session_id", "events", "pages"};
@@ -175,8 +177,8 @@ static PyObject *remembering(PyObject *seen, unsigned long long identity, long l
 }
 
 static PyObject *observe(PyObject *self, PyObject *const *args, Py_ssize_t count) {
-    long long at, now, first, counted, last, activity = 0, score_time = 0;
-    int no_first, no_activity, no_score = 1;
+    long long at, now, first, counted, last, activity = 0, score_time = 0, engaged_at = 0;
+    int no_first, no_activity, no_score = 1, no_engagement = 1;
     if (count != 5 || !Py_IS_TYPE(args[0], Customer) || !Py_IS_TYPE(args[1], Event)) return PLAIN(plain_observe);
     PyObject *customer = args[0], *event = args[1], *weight = args[2], *half_life = args[3];
     PyObject *at_object = FIELD(event, event_at[OCCURRED_AT]), *type = FIELD(event, event_at[TYPE]);
@@ -196,7 +198,8 @@ static PyObject *observe(PyObject *self, PyObject *const *args, Py_ssize_t count
 
     int is_engaged = PySet_Contains(engaged, type);
     if (is_engaged < 0) return NULL;
-    if (is_engaged) return PLAIN(plain_observe);
+    if (is_engaged && !number_or_none(FIELD(customer, customer_at[LAST_ENGAGEMENT]), &engaged_at, &no_engagement))
+        return PLAIN(plain_observe);
     PyObject *known_count = PyDict_GetItemWithError(counts, type);
     if (known_count == NULL && PyErr_Occurred()) return NULL;
     PyObject *known_last = known_count == NULL ? NULL : PyDict_GetItemWithError(lasts, type);
@@ -275,10 +278,11 @@ static PyObject *observe(PyObject *self, PyObject *const *args, Py_ssize_t count
     Py_DECREF(new_count);
     put(customer, customer_at[RECENT], new_recent);
     if (no_first || at < first) put_known(customer, customer_at[FIRST_SEEN], at_object);
-    if (is_behavioral && (no_activity || at > activity)) {
+    if ((is_behavioral || is_engaged) && (no_activity || at > activity)) {
         put_known(customer, customer_at[LAST_ACTIVITY], at_object);
         put_known(customer, customer_at[ACTIVITY_SEEN_AT], args[4]);
     }
+    if (is_engaged && (no_engagement || at > engaged_at)) put_known(customer, customer_at[LAST_ENGAGEMENT], at_object);
     if (weighs) {
         put(customer, customer_at[SCORE], new_score);
         put_known(customer, customer_at[SCORE_AT], at_object);

@@ -72,7 +72,7 @@ def begin(
         awaited: the trigger's.
         at: when the event occurred; not too old to start anything.
         execution_key: of the event, None where the workflow has none.
-        encode: makes JSON of the event, which will have started the execution.
+        encode: makes what is kept of the event, which will have started the execution.
         known_triggers: the memories of all absence triggers in force; what waits for others is forgotten.
         now: the decision time.
 

@@ -69,6 +69,7 @@ from schemas.customer import (
 from schemas.decisions import Effect
 from schemas.events import CRM_TYPES, WEBHOOK_ANSWERED, Event, Json
 from schemas.instants import Millis, as_text, format_instant, utc_day
+from schemas.kept_events import NO_EVENT, keep_event, kept_event
 from schemas.log import Command
 
 Awaited = tuple[CompiledTrigger, Change]
@@ -93,8 +94,6 @@ class Granted(msgspec.Struct, frozen=True):
 DUE: Final = Due()
 GRANTED: Final = Granted()
 
-_encoder: Final = msgspec.json.Encoder()
-_decode_event: Final = msgspec.json.Decoder(Event).decode
 _NO_RISES: Final[Mapping[str, Rise]] = {}
 _NO_CHANGES: Final[Mapping[str, Awaited]] = {}
 
@@ -336,7 +335,7 @@ def _begin_absence(
     if now - event.occurred_at > catalogue.max_event_age_ms or not _matches(turn, trigger, event):
         return
     known, occurred_at = catalogue.absences.keys(), event.occurred_at
-    if not absences.begin(turn.customer, awaited, occurred_at, key, lambda: _encoder.encode(event), known, now):
+    if not absences.begin(turn.customer, awaited, occurred_at, key, lambda: keep_event(event), known, now):
         _reach_bound(turn, "absences", {"workflow_id": trigger.workflow.id, "trigger_id": trigger.trigger_id})
 
 
@@ -474,7 +473,7 @@ def _move_executions(turn: Turn, event: Event) -> None:
             # Data that a message lacks, and answers to webhooks, come with events that hold no key.
             looks = concerned or visit.deferred is not None or event.type == WEBHOOK_ANSWERED
             if looks and execution in turn.customer.executions:
-                encoded = encoded or _encoder.encode(event)
+                encoded = encoded or keep_event(event)
                 take_event(turn, execution, visit, event, encoded)
 
 
@@ -523,7 +522,7 @@ def _fire(
         "confidence_score": confidence,
         **(more or {}),
     }
-    _start_or_refuse(turn, trigger, event.occurred_at, detail, _encoder.encode(event), event)
+    _start_or_refuse(turn, trigger, event.occurred_at, detail, keep_event(event), event)
 
 
 def _fire_changes(turn: Turn, event: Event | None = None) -> None:
@@ -552,9 +551,7 @@ def _fire_change(turn: Turn, trigger: CompiledTrigger, change: Change, event: Ev
     detail: dict[str, Json] = {**change.detail(), "confidence_score": 1.0}
     if cause is not None:
         detail = {"event_id": cause.event_id, "event_type": cause.type, **detail}
-    _start_or_refuse(
-        turn, trigger, change.caused_at, detail, b"null" if cause is None else _encoder.encode(cause), cause
-    )
+    _start_or_refuse(turn, trigger, change.caused_at, detail, NO_EVENT if cause is None else keep_event(cause), cause)
 
 
 def _start_or_refuse(
@@ -763,13 +760,13 @@ def _answer_silence(turn: Turn, trigger: CompiledTrigger) -> None:
     if not _matches(turn, trigger, None):
         return
     detail: dict[str, Json] = {"last_activity": as_text(began), "confidence_score": CERTAIN}
-    _start_or_refuse(turn, trigger, began, detail, b"null")
+    _start_or_refuse(turn, trigger, began, detail, NO_EVENT)
 
 
 def _answer_absence(turn: Turn, trigger: CompiledTrigger, absence: Absence) -> None:
     """Fire for a second event that didn't come, as if its first event had, or pass it by."""
     turn.customer.absences = [waiting for waiting in turn.customer.absences if waiting is not absence]
-    first = _decode_event(absence.event)
+    first = kept_event(absence.event)
     if not _matches(turn, trigger, first):
         return
     detail: dict[str, Json] = {
@@ -787,4 +784,4 @@ def _answer_occasion(turn: Turn, trigger: CompiledTrigger, due: LocalTime) -> No
     if due.day is not None:
         turn.customer.dates[trigger.memory] = due.day
     if _matches(turn, trigger, None):
-        _start_or_refuse(turn, trigger, None, {**due.detail, "confidence_score": CERTAIN}, b"null")
+        _start_or_refuse(turn, trigger, None, {**due.detail, "confidence_score": CERTAIN}, NO_EVENT)

@@ -42,6 +42,7 @@ from journeys.webhooks import Webhook, answer_at_once, call_id_of, is_answer_to,
 from schemas.customer import (
     MAX_ATTRIBUTABLE,
     MAX_STEP_HISTORY,
+    STEP_TYPES,
     Attributable,
     ChannelResult,
     Ended,
@@ -67,6 +68,7 @@ from schemas.definitions import (
 from schemas.events import WEBHOOK_ANSWERED, Event, Json
 from schemas.identity import emitted_event_id
 from schemas.instants import Millis, as_text, later
+from schemas.kept_events import NO_EVENT
 
 WAITING_FOR_DATA: Final = "data_grace"
 PAUSED: Final = "paused"
@@ -685,8 +687,7 @@ def give_up(turn: Turn, execution: Execution, decisions: set[int]) -> tuple[str,
     execution.branches = [visit for visit in execution.branches if visit.behind not in decisions]
     steps = workflow_of(turn, execution).steps
     for visit in gone:
-        entry = StepEntry(visit.step_id, steps[visit.step_id].type, visit.entered_at, turn.now, "late_reopened")
-        _note_step(execution, entry)
+        _note_step(execution, steps[visit.step_id], visit, turn.now, "late_reopened")
     return tuple(visit.step_id for visit in gone)
 
 
@@ -700,8 +701,9 @@ def go_back(turn: Turn, execution: Execution, passed: Passed, chosen: Branching)
     _go_on(turn, place, _complete(turn, place, chosen.result, following, chosen.detail))
 
 
-def _note_step(execution: Execution, entry: StepEntry) -> None:
-    execution.history.append(entry)
+def _note_step(execution: Execution, step: CompiledStep, visit: Visit, left_at: Millis, result: str) -> None:
+    entered_after, took = visit.entered_at - execution.started_at, left_at - visit.entered_at
+    execution.history.append(StepEntry(step.id, STEP_TYPES.index(step.type), entered_after, took, result))
     del execution.history[:-MAX_STEP_HISTORY]
 
 
@@ -710,7 +712,7 @@ def _complete(
 ) -> tuple[str, ...]:
     """Record that a step is over, in the execution's history and as a decision."""
     execution, step, visit = place.execution, place.step, place.visit
-    _note_step(execution, StepEntry(step.id, step.type, visit.entered_at, turn.now, result))
+    _note_step(execution, step, visit, turn.now, result)
     turn.record(
         "step_completed",
         execution=execution,
@@ -753,7 +755,7 @@ def _keep_attributable(turn: Turn, execution: Execution, reason: str) -> None:
             key=execution.key,
             since=since,
             until=later(since, goal.attribution_ms),
-            trigger=execution.trigger if goal.asks_trigger else b"null",
+            trigger=execution.trigger if goal.asks_trigger else NO_EVENT,
             started_at=execution.started_at,
         )
     )

@@ -33,6 +33,7 @@ from schemas.definitions import (
     SplitTest,
 )
 from schemas.instants import HOUR_MS, Millis
+from schemas.kept_events import NO_EVENT
 
 DIVERGENCE_MS: Final = 72 * HOUR_MS
 """How far back an effect may lie for the decisions before it to be compared."""
@@ -197,7 +198,7 @@ def settle_decisions(customer: Customer, execution: Execution, now: Millis) -> N
             expires_at=execution.expires_at,
             last_send_at=execution.last_send_at,
             key=execution.key,
-            trigger=execution.trigger if is_asked else b"null",
+            trigger=execution.trigger if is_asked else NO_EVENT,
             passed=execution.passed,
         )
     )

@@ -28,7 +28,7 @@ def reserve(
         turn: the decision in the making.
         trigger: has `max_executions`.
         workflow_id: of the workflow that would start, which may be a variation.
-        event: JSON of the event that starts it; `null` without one.
+        event: the event that starts it, as it is kept; empty without one.
         key: the execution key.
         detail: of the firing.
     """

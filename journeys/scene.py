@@ -13,6 +13,7 @@ from msgspec import Struct
 from schemas.customer import Customer, Execution
 from schemas.events import Event, Json
 from schemas.instants import Millis
+from schemas.kept_events import kept_event
 
 
 class View:
@@ -94,11 +95,10 @@ class Scene(Struct, kw_only=True, eq=False):
             self.warnings.append(text)
 
 
-_decode_event: Final = msgspec.json.Decoder(Event | None).decode
 decode_object: Final = msgspec.json.Decoder(dict[str, Json]).decode
 """Decodes the properties or the context of an event."""
 
 
 def _decode_view(source: bytes | None) -> View | None:
-    event = _decode_event(source) if source else None
+    event = kept_event(source) if source else None
     return None if event is None else View(event)

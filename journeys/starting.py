@@ -24,7 +24,7 @@ class Firing(Struct, frozen=True, kw_only=True):
     """When the event occurred, or the silence began; None if it needn't be recent."""
     event: Event | None
     encoded: bytes
-    """JSON of the event; `null` without one."""
+    """The event, as it is kept; empty without one."""
     key: str | None
     """The execution key; None also where the workflow has one and the event hasn't."""
 

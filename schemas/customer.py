@@ -20,7 +20,7 @@ from schemas.errors import TidingsError
 from schemas.events import Json
 from schemas.instants import Millis
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 NO_DEADLINE: Final[Millis] = 2**63 - 1
 NEVER: Final[Millis] = -(2**62)
 """The time of somebody for whom nothing was decided yet."""
@@ -47,6 +47,9 @@ MAX_KNOWN_SENDS: Final = 32
 """Messages whose hour is remembered until somebody answers them; beyond them, the oldest one's isn't."""
 MAX_SETTLED: Final = 20
 """Effects behind which decisions are kept for comparison."""
+
+STEP_TYPES: Final = ("email", "sms", "push", "social", "message", "wait", "decision", "action", "experiment")
+"""The types of steps, in the order in which histories number them; new ones go to the end."""
 
 
 # The names of keys as they are stored: a state is many small maps, and full names are a third of it. A code that is
@@ -193,9 +196,9 @@ class Visit(Values, omit_defaults=True, gc=False, rename=_VISIT):
     """One branch of an execution, standing in a step. `due_at` is None while only an event can move it."""
 
     step_id: str
-    visit: int
     entered_at: Millis
     due_at: Millis | None
+    visit: int = 1
     expires_at: Millis | None = None
     grace_until: Millis | None = None
     deferred: str | None = None
@@ -253,9 +256,12 @@ class StepEntry(Values, array_like=True, gc=False):
     """One line of an execution's step history."""
 
     step_id: str
-    type: str
-    entered_at: Millis
-    left_at: Millis
+    kind: int
+    """The place of its type among `STEP_TYPES`."""
+    entered_after: Millis
+    """How long after the execution's start it was entered."""
+    took: Millis
+    """How long after that it was left."""
     result: str
 
 
@@ -272,14 +278,14 @@ class Execution(Values, omit_defaults=True, gc=False, rename=_EXECUTION):
 
     execution_id: str
     workflow_id: str
-    version: int
     trigger_id: str
     started_at: Millis
     expires_at: Millis
     trigger: bytes
-    """JSON of the event that started it; `null` when a timer did."""
+    """The event that started it (`schemas.kept_events`); empty when a timer did."""
     branches: list[Visit]
     visits: dict[str, int]
+    version: int = 1
     history: list[StepEntry] = field(default_factory=list)
     last_send_at: Millis | None = None
     last_event: bytes | None = None
@@ -317,8 +323,8 @@ class Attributable(Values, array_like=True, gc=False):
     key: str | None
     since: Millis
     until: Millis
-    trigger: bytes = b"null"
-    """JSON of the event that started it, where the goal looks at it."""
+    trigger: bytes = b""
+    """The event that started it (`schemas.kept_events`), where the goal looks at it."""
     started_at: Millis | None = None
 
 
@@ -333,7 +339,7 @@ class Pending(Values, array_like=True, gc=False):
     most: int
     depth: int
     event: bytes
-    """JSON of the event that starts it; `null` without one."""
+    """The event that starts it (`schemas.kept_events`); empty without one."""
     key: str | None
     detail: dict[str, Json]
     granted: bool = False
@@ -383,7 +389,7 @@ class Absence(Values, array_like=True, gc=False):
     since: Millis
     due_at: Millis
     event: bytes
-    """JSON of the first event."""
+    """The first event; see `schemas.kept_events`."""
 
 
 class AnswerHours(Values, array_like=True, gc=False):

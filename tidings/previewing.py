@@ -27,6 +27,7 @@ from schemas.definitions import Definitions, Template
 from schemas.errors import TidingsError
 from schemas.events import Event, Json, customer_key
 from schemas.instants import Millis, parse_instant
+from schemas.kept_events import keep_event
 from schemas.problems import shown, suggestion
 from tables.customers import CustomersTable
 from tidings.event_file import read_lines
@@ -148,7 +149,7 @@ def preview(template: Template, person: Person, catalogue: Catalogue) -> Preview
         trigger_id="0",
         started_at=person.now,
         expires_at=person.now,
-        trigger=_encoder.encode(person.event),
+        trigger=keep_event(person.event),
         branches=[],
         visits={},
     )

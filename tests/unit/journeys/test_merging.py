@@ -170,7 +170,7 @@ def _with_events(customer: Customer, *events: tuple[Millis, str]) -> Customer:
 def execution(name: str, started_at: Millis, due_at: Millis | None = None) -> Execution:
     return Execution(
         execution_id=name, workflow_id="w", version=1, trigger_id="0", started_at=started_at, expires_at=NOW + DAY_MS,
-        trigger=b"null", branches=[Visit(step_id="s", visit=1, entered_at=0, due_at=due_at)], visits={},
+        trigger=b"", branches=[Visit(step_id="s", visit=1, entered_at=0, due_at=due_at)], visits={},
     )  # fmt: skip
 
 
@@ -210,7 +210,7 @@ def test_effects_of_both_are_compared_with_late_events_in_order_and_bounded() ->
         return [
             Settled(
                 at=at, execution_id=f"{prefix}{at}", workflow_id="w", version=1, trigger_id="0", override=None,
-                started_at=0, expires_at=DAY_MS, last_send_at=None, key=None, trigger=b"null", passed=[],
+                started_at=0, expires_at=DAY_MS, last_send_at=None, key=None, trigger=b"", passed=[],
             )
             for at in instants
         ]  # fmt: skip
