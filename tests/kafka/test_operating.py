@@ -11,7 +11,7 @@ from schemas.instants import HOUR_MS, parse_instant
 from tests.journey import Document, mail, wait, workflow
 from tests.kafka.broker import KafkaUnderTest
 from tests.kafka.operated import System
-from tests.kafka.runs import committed_messages
+from tests.kafka.runs import committed_messages, tidings
 from tidings.event_file import Line
 from tidings.supervisor import RestartPolicy, Supervisor
 
@@ -51,12 +51,17 @@ def test_an_operator_sees_stops_and_lets_go_on_what_runs(system: System, tmp_pat
     listed = system.say("impact", str(second), "--customers").splitlines()
     assert {msgspec.json.decode(line)["customer_id"] for line in listed} == {f"c{number}" for number in range(5)}
 
-    system.say("pause", "--all", "--at", _at(HOUR_MS))
-    system.say("executions", "cancel", "--customer", "c4", "--at", _at(HOUR_MS))
+    nobody = tidings("executions", "pause", "--customer", "nobody", env=system.env)
+    assert (nobody.returncode, "nothing is known of a customer nobody" in nobody.stderr) == (1, True), nobody.stderr
+    assert system.say("pause", "--all", "--at", _at(HOUR_MS)).startswith("Paused: everything.")
+    assert system.say("executions", "cancel", "--customer", "c4", "--at", _at(HOUR_MS)).startswith("Cancelled: ")
     system.append([_signup(number, 4 * HOUR_MS) for number in range(5, 8)])
     system.wait_for_worker()
     assert "everything" in system.say("status")
     assert _sends(system) == []
+    assert system.say("pause", "--all", "--at", _at(4 * HOUR_MS)).startswith("Paused already")
+    assert system.say("executions", "cancel", "--customer", "c4", "--at", _at(4 * HOUR_MS)).startswith("Nothing to ")
+    assert "no pause of channel sms" in system.say("resume", "--channel", "sms", "--at", _at(4 * HOUR_MS))
     system.say("resume", "--all", "--at", _at(5 * HOUR_MS))
     system.wait_for_worker()
     assert ["Stopped", "nothing"] in [line.split() for line in system.say("status").splitlines()]

@@ -6,16 +6,19 @@ import typer
 
 from agents.catalogues import read_versions
 from agents.operating import publish_command
+from agents.standing import read_place, read_positions
 from journeys.documents import id_of, kind_of
 from schemas.decisions import Channel
 from schemas.errors import TidingsError
-from schemas.log import Command
-from schemas.topics import DEFINITIONS
+from schemas.log import Command, Holds
+from schemas.topics import CUSTOMER_LOG, DEFINITIONS
 from streams.connection import Connection
 from streams.topics import partition_counts
 from tidings.clock import fresh_bytes
+from tidings.commanding import answer_to_all, answer_to_one
 from tidings.commands.moments import AtOption, moment, read_at
 from tidings.commands.processes import reached
+from tidings.seeing.report import stopped
 from tidings.settings import process_environment, read_settings
 from tidings.usage import WrongUsage
 
@@ -32,7 +35,8 @@ ExecutionOption = Annotated[
     str | None, typer.Option("--execution", metavar="ID", help="This execution alone; its --customer is needed.")
 ]
 WorkflowOption = Annotated[str | None, typer.Option("--workflow", metavar="ID", help="Those of this workflow.")]
-_DONE: Final = {"pause": "Paused", "resume": "Resumed", "cancel": "Cancelled"}
+_LAST_RECORDS: Final = 2_000
+"""So near the end positions are looked for: a stop doesn't wait for what it is only answered with."""
 
 app = typer.Typer(no_args_is_help=True, help="Pause, resume or cancel executions of a customer or a workflow.")
 
@@ -132,9 +136,30 @@ def _publish(command: Command, at: str | None, named: str) -> None:
     connection = reached(settings)
     if command.workflow_id is not None:
         require_workflow(connection, settings.topic_prefix, command.workflow_id)
+    answer = _answer(connection, settings.topic_prefix, command, named)
     when = moment(given_at, connection, settings.topic_prefix)
     publish_command(connection, settings.topic_prefix, command, when.at, appended=when.appended)
-    typer.echo(f"{_DONE[command.action]}: {named}. Workers obey as soon as they read it; see `tidings status`.")
+    typer.echo(answer)
+
+
+def _answer(connection: Connection, prefix: str, command: Command, named: str) -> str:
+    """Return what is to be said once the command is written.
+
+    Raises:
+        TidingsError: it names who or what isn't there.
+    """
+    log = prefix + CUSTOMER_LOG
+    partitions = partition_counts(connection, [log]).get(log)
+    if partitions is None:
+        msg = f"there is no topic {log}: nothing has run here, or another prefix (TIDINGS_TOPIC_PREFIX)"
+        raise TidingsError(msg)
+    if command.customer_key is not None:
+        place = read_place(connection, prefix, command.customer_key.encode())
+        return answer_to_one(command, command.customer_key.removeprefix("c:"), named, place, prefix)
+    positions = read_positions(connection, prefix, _LAST_RECORDS)
+    found = [positions.get(number) for number in range(partitions)]
+    holds = [None if position is None else position.holds or Holds() for position in found]
+    return answer_to_all(command, named, holds, stopped(holds))
 
 
 def require_workflow(connection: Connection, prefix: str, workflow_id: str) -> None:

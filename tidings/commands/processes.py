@@ -7,16 +7,19 @@ from typing import Annotated
 import typer
 from msgspec.structs import replace
 
+from schemas.errors import TidingsError
 from schemas.log import Clock
 from schemas.topics import CUSTOMER_LOG, PUBLIC_TOPICS
 from streams.connection import Connection
 from streams.hard_stop import RefusedToStart, stop_hard
 from streams.registry import SchemaRefused
 from tidings import processes
+from tidings.commands.kafka import describe
 from tidings.logs import LogFormat, configure_logging
 from tidings.output_format import effect_encoder
 from tidings.seeing.showing import Shown, shown
 from tidings.services import kafka
+from tidings.services.errors import ServiceError
 from tidings.services.kafka_files import kafka_data
 from tidings.services.reach import require_kafka
 from tidings.settings import Settings, process_environment, read_port, read_settings
@@ -118,13 +121,35 @@ def reached(settings: Settings) -> Connection:
     Raises:
         TidingsError: there is neither, or it doesn't answer.
     """
-    local = None
-    if settings.bootstrap_servers is None:
-        seen = kafka.status(kafka_data(settings.data_dir))
-        local = seen.broker.bootstrap_servers if seen.broker and seen.state == "running" else None
-    connection = settings.connection(local)
-    require_kafka(connection)
+    if settings.bootstrap_servers is not None:
+        connection = settings.connection()
+        require_kafka(connection)
+        return connection
+    seen = kafka.status(kafka_data(settings.data_dir))
+    if seen.state in {"died", "foreign"}:
+        raise TidingsError(lost_kafka(seen))
+    connection = settings.connection(seen.broker.bootstrap_servers if seen.broker and seen.state != "stopped" else None)
+    try:
+        # One that was silent when it was looked at may be busy; it has time here.
+        require_kafka(connection)
+    except ServiceError:
+        if seen.state == "running":
+            raise
+        raise TidingsError(lost_kafka(seen)) from None
     return connection
+
+
+def lost_kafka(seen: kafka.Status) -> str:
+    """Say what became of a local Kafka that was started and doesn't answer, and what to do."""
+    match seen.state:
+        case "died":
+            remedy = "start it again with `tidings kafka start`; what was acknowledged is kept"
+        case "foreign":
+            remedy = "`tidings kafka start` finds ours another port"
+        case _:
+            log_file = "" if seen.broker is None else f"; its log is {seen.broker.log_file}"
+            remedy = f"it may be overloaded or halted{log_file}. `tidings kafka stop` ends it"
+    return f"{describe(seen)}\n{remedy}"
 
 
 def data_folder(settings: Settings) -> Path:
