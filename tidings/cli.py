@@ -1,5 +1,6 @@
 """The program `tidings`."""
 
+import errno
 import inspect
 import signal
 import sys
@@ -35,6 +36,9 @@ from tidings.printing import printable
 
 _SIGNALLED: Final = 128
 """Added to a signal's number, it is the exit code of a process that the signal ended, as shells have it."""
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the system says, without the name of a file, where no more can be written."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -93,6 +97,16 @@ def main() -> None:
         sys.exit(1)
     except KafkaException as error:
         typer.echo(f"tidings: Kafka refused or doesn't answer: {error.args[0].str()}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        # A file or folder that can't be used is the machine's affair; of anything else we should have thought.
+        if error.filename is None and error.errno not in _FULL:
+            raise
+        what = "a file" if error.filename is None else printable(str(error.filename))
+        typer.echo(f"tidings: can't use {what}: {error.strerror}", err=True)
+        typer.echo(
+            "See who may write there, and whether the disk is full; TIDINGS_DATA_DIR names another folder", err=True
+        )
         sys.exit(1)
 
 

@@ -80,6 +80,19 @@ def test_without_any_kafka_a_worker_says_how_to_get_one(say: Say) -> None:
     assert "tidings kafka start" in errors
 
 
+@pytest.mark.parametrize("command", ["worker", "ingest"])
+def test_a_data_folder_that_cannot_be_is_said_with_its_name(
+    say: Say, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that can't be made, as where one may not write: exit code 1, its name, and which setting is meant."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TIDINGS_DATA_DIR", str(tmp_path / "file" / "folder"))
+    code, _, err = say(command)
+    assert (code, "Traceback" in err) == (1, False), err
+    assert f"can't use {tmp_path}/file/folder" in err
+    assert "TIDINGS_DATA_DIR" in err
+
+
 TEN_MISTAKES = {
     "1-not-yaml.yaml": "name: [",
     "2-unknown-kind.yaml": "kind: newsletter\nid: x",
