@@ -16,7 +16,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	[ "$$($$p -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = 3.11 ] && command -v $$p && break; \
 	done || command -v python3)
 
-.PHONY: help demo test check laws reference registry bench spoilt coverage mutants faults setup clean
+.PHONY: help demo test check laws reference registry bench spoilt simulation coverage mutants faults setup clean
 
 help:
 	@echo 'make demo    real purchases through Kafka and Faust become messages, with reasons'
@@ -25,6 +25,7 @@ help:
 	@echo 'make laws    the laws of decisions in worlds that were not tried before (SEED=n: in those of a seed)'
 	@echo 'make bench   speed, as a ratio to reading and decoding alone'
 	@echo 'make spoilt  10,000 spoilt definition files (10 minutes; the fast tests try 300)'
+	@echo 'make simulation SEEDS=n  the application on a Kafka in memory, under faults (FROM=n: from that seed on)'
 	@echo 'make coverage  branches of journeys/ and schemas/ that the fast tests miss; fails at the first one'
 	@echo 'make reference  docs/definitions.md and its JSON Schema, from the types that read definitions'
 	@echo 'make mutants  which mistakes in triggers, conditions, timing and caps the tests would miss (an hour)'
@@ -49,7 +50,8 @@ check: setup
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest --numprocesses=2 $(SIDE_BY_SIDE) tests/unit tests/property
 
-SEED ?= $(shell od -An -N3 -tu4 /dev/urandom | tr -d ' ')
+# Drawn once: what is said and what is run is the same.
+SEED := $(or $(SEED),$(shell od -An -N3 -tu4 /dev/urandom | tr -d ' '))
 laws: setup
 	@echo 'make laws SEED=$(SEED)'
 	@$(BIN)/pytest tests/property --hypothesis-profile=other-worlds --hypothesis-seed=$(SEED)
@@ -63,6 +65,12 @@ bench: setup
 
 spoilt: setup
 	@$(BIN)/pytest tests/property/test_spoilt_files.py --spoilt 10000
+
+SEEDS ?= 1000
+FROM ?= $(SEED)
+simulation: setup
+	@echo 'make simulation SEEDS=$(SEEDS) FROM=$(FROM)'
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --from $(FROM)
 
 coverage: setup
 	@mkdir -p .coverage

@@ -21,6 +21,7 @@ from schemas.log import (
 )
 from schemas.topics import CUSTOMER_LOG, topics
 from streams.appending import Appender, NewRecord
+from streams.clients import KafkaClients
 from streams.connection import Connection
 from streams.partitions import partition_of
 from streams.topics import committed_offsets, end_offsets, ensure_topics
@@ -38,7 +39,7 @@ def write_log(connection: Connection, prefix: str, documents: list[Json], path: 
 
 
 async def _append(connection: Connection, topic: str, path: Path, end: Millis) -> None:
-    appender = Appender(connection)
+    appender = Appender(KafkaClients(connection))
     await appender.start()
     numbered = enumerate(read_traffic(path), start=1)
     while some := list(islice(numbered, _AT_ONCE)):

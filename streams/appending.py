@@ -6,13 +6,12 @@ is in a partition is always a beginning of what was appended to it, without a ho
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaProducer
 
-from streams.connection import Connection, aiokafka_settings
+from streams.clients import Clients
 from streams.fold import Header
 from streams.hard_stop import stop_hard
 from streams.record_batch import RecordBatch
@@ -35,10 +34,10 @@ class NewRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Appender:
     """Append records to partitions; whatever can't be written ends the process."""
 
-    def __init__(self, connection: Connection) -> None:
-        """Make the producer; it connects at `start`."""
-        self._producer: Any = AIOKafkaProducer(
-            **aiokafka_settings(connection),
+    def __init__(self, clients: Clients, stop: Callable[[str, BaseException | None], object] = stop_hard) -> None:
+        """Make the producer, which connects at `start`; `stop` ends the process."""
+        self._stop = stop
+        self._producer: Any = clients.producer(
             enable_idempotence=True,
             acks="all",
             linger_ms=0,
@@ -87,14 +86,13 @@ class Appender:
             await before
         topic, partition = target
         future = await self._producer.send_batch(batch, topic, partition=partition)
-        future.add_done_callback(_stop_if_failed)
+        future.add_done_callback(self._stop_if_failed)
         self._under_way[target] = future
 
     async def flush(self) -> None:
         """Wait until all that was appended is written."""
         await asyncio.gather(*self._under_way.values())
 
-
-def _stop_if_failed(written: asyncio.Future[Any]) -> None:
-    if not written.cancelled() and (error := written.exception()) is not None:
-        stop_hard("a record could not be appended", error)
+    def _stop_if_failed(self, written: asyncio.Future[Any]) -> None:
+        if not written.cancelled() and (error := written.exception()) is not None:
+            self._stop("a record could not be appended", error)

@@ -10,9 +10,9 @@ against 5 k of Faust's tables.
 import asyncio
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
-from streams.connection import Connection, aiokafka_settings
+from streams.clients import Clients
 from streams.fold import Fold
 
 FENCE_KEY = b"f:fence"
@@ -21,15 +21,14 @@ MOST_RECORDS_AT_ONCE = 2_000
 PATIENCE_S = 60.0
 
 
-async def restore(fold: Fold, connection: Connection, changelog: TopicPartition, fence: int) -> int:
+async def restore(fold: Fold, clients: Clients, changelog: TopicPartition, fence: int) -> int:
     """Give the fold every committed changelog record before `fence`, oldest first; return how many.
 
     Raises:
         aiokafka.errors.KafkaError: the changelog can't be read.
         TimeoutError: nothing came for `PATIENCE_S`; somebody else's open transaction can hold it up.
     """
-    consumer: Any = AIOKafkaConsumer(
-        **aiokafka_settings(connection),
+    consumer: Any = clients.consumer(
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",

@@ -7,10 +7,10 @@ there is nearly always a fetch that it holds for a quarter of a second.
 from collections.abc import Iterable
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from faust.types import TP
 
-from streams.connection import Connection, aiokafka_settings
+from streams.clients import Clients
 
 ANSWER_MS = 10_000
 
@@ -18,10 +18,9 @@ ANSWER_MS = 10_000
 class Ends:
     """A connection for one question; each answer is the offset behind the last committed record."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, clients: Clients) -> None:
         """Make the client; it connects at `start`, and reads nothing."""
-        self._consumer: Any = AIOKafkaConsumer(
-            **aiokafka_settings(connection),
+        self._consumer: Any = clients.consumer(
             enable_auto_commit=False,
             isolation_level="read_committed",
             request_timeout_ms=ANSWER_MS,

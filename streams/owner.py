@@ -22,8 +22,7 @@ from faust.types import TP
 
 from streams.batches import Batch
 from streams.changelog import FENCE_KEY, restore
-from streams.connection import Connection
-from streams.draining import BatchConsumer
+from streams.clients import Clients, Reader
 from streams.fold import Fold, Folded, Output
 from streams.hard_stop import RefusedToStart
 from streams.inbox import Inbox
@@ -76,10 +75,10 @@ class Owner:
         tp: TP,
         *,
         app_id: str,
-        connection: Connection,
+        clients: Clients,
         changelog_topic: str,
         fold: Fold,
-        consumer: BatchConsumer,
+        consumer: Reader,
         clock: Callable[[], int],
         settled: Callable[[], Awaitable[None]],
         neighbours: Callable[[], int],
@@ -91,7 +90,7 @@ class Owner:
         Args:
             tp: the partition of the log.
             app_id: the group, and the beginning of the transactional id.
-            connection: where the brokers are.
+            clients: makes the clients of Kafka.
             changelog_topic: where the fold's memory is kept.
             fold: empty.
             consumer: reads the log.
@@ -103,7 +102,7 @@ class Owner:
             meters: where is counted what happens here.
         """
         self.tp = tp
-        self._connection = connection
+        self._clients = clients
         self._changelog = TopicPartition(changelog_topic, tp.partition)
         self._fold = fold
         self._consumer = consumer
@@ -115,7 +114,7 @@ class Owner:
             None if horizon is None else Ticking(fold, clock=clock, horizon=horizon, distance_s=self._distance_s)
         )
         self._transactions = PartitionTransactions(
-            connection,
+            clients,
             app_id=app_id,
             source=TopicPartition(*tp),
             changelog_topic=changelog_topic,
@@ -196,7 +195,7 @@ class Owner:
         await self._transactions.start()
         now = self._clock()
         fence = await self._transactions.commit_fence(FENCE_KEY, b"%d" % now, now)
-        restored = await restore(self._fold, self._connection, self._changelog, fence)
+        restored = await restore(self._fold, self._clients, self._changelog, fence)
         start = await self._start_offset()
         await self._consumer.thread.place(self.tp, start)
         await self._settled()

@@ -12,7 +12,7 @@ has, and a new one begins where the group's offsets are.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -22,8 +22,8 @@ from faust.types import TP
 from streams.app import Desk, make_app, run_app, settled
 from streams.appending import Appender
 from streams.batches import Batch
+from streams.clients import Clients, KafkaClients, Reader
 from streams.connection import Connection
-from streams.draining import BatchConsumer
 from streams.ends import Ends
 from streams.hard_stop import RefusedToStart, stop_hard
 from streams.inbox import BrokenChain, size_of
@@ -56,9 +56,7 @@ class _Lane:
 class Sources:
     """The partitions of one assignment, as the ingest sees them."""
 
-    def __init__(
-        self, consumer: BatchConsumer, starts: Mapping[TP, int], ends: Ends, meters: Meters | None = None
-    ) -> None:
+    def __init__(self, consumer: Reader, starts: Mapping[TP, int], ends: Ends, meters: Meters | None = None) -> None:
         """Expect each partition at its start; the desk opens them."""
         self._consumer = consumer
         self._ends = ends
@@ -206,39 +204,57 @@ def run_ingest_worker(
     known = vitals or Vitals()
 
     def make() -> tuple[faust.App, Desk]:
-        desk = _IngestDesk(connection, make_ingest, known.meters)
+        desk = IngestDesk(KafkaClients(connection), make_ingest, known.meters, lambda: settled(app))
         app = make_app(app_id=app_id, connection=connection, topics=topics, desk=desk, datadir=datadir)
-        desk.app = app
         return app, desk
 
     run_app(make, known)
 
 
-class _IngestDesk:
-    app: faust.App
+class IngestDesk:
+    """Has an ingest read the partitions of each assignment."""
 
-    def __init__(self, connection: Connection, make_ingest: Callable[[], Ingest], meters: Meters) -> None:
-        self._connection = connection
+    def __init__(
+        self,
+        clients: Clients,
+        make_ingest: Callable[[], Ingest],
+        meters: Meters,
+        settle: Callable[[], Awaitable[None]],
+        stop: Callable[[str, BaseException | None], object] = stop_hard,
+    ) -> None:
+        """Begin without partitions.
+
+        Args:
+            clients: makes the clients of Kafka.
+            make_ingest: makes the ingest of an assignment.
+            meters: where is counted what happens here.
+            settle: returns when whoever assigns is through with his part of the rebalance.
+            stop: ends the process.
+        """
+        self._clients = clients
+        self._settle = settle
+        self._stop = stop
         self._meters = meters
         self._assigned: frozenset[TP] | None = None
         self._make_ingest = make_ingest
         self._sources: Sources | None = None
         self._life: asyncio.Task[None] | None = None
 
-    async def assigned(self, consumer: BatchConsumer, partitions: frozenset[TP]) -> None:
+    async def assigned(self, consumer: Reader, partitions: frozenset[TP]) -> None:
+        """Begin with these partitions."""
         self._assigned = partitions
         if partitions:
             self._life = asyncio.ensure_future(self._live(consumer, partitions))
-            self._life.add_done_callback(_stop_if_failed)
+            self._life.add_done_callback(self._stop_if_failed)
 
-    async def _live(self, consumer: BatchConsumer, partitions: frozenset[TP]) -> None:
+    async def _live(self, consumer: Reader, partitions: frozenset[TP]) -> None:
         starts = {tp: await _start_offset(consumer, tp) for tp in sorted(partitions)}
         for tp, start in starts.items():
             await consumer.thread.place(tp, start)
-        appender, ends = Appender(self._connection), Ends(self._connection)
+        appender, ends = Appender(self._clients, self._stop), Ends(self._clients)
         try:
             await asyncio.gather(appender.start(), ends.start())
-            await settled(self.app)
+            await self._settle()
             self._sources = sources = Sources(consumer, starts, ends, self._meters)
             for tp in starts:
                 consumer.open(tp)
@@ -248,6 +264,7 @@ class _IngestDesk:
             await asyncio.gather(appender.stop(), ends.stop())
 
     async def revoked(self) -> None:
+        """Finish with all partitions."""
         life, self._life = self._life, None
         self._assigned = None
         sources, self._sources = self._sources, None
@@ -261,23 +278,31 @@ class _IngestDesk:
             await asyncio.gather(life, return_exceptions=True)
 
     def deliver(self, batch: Batch) -> None:
+        """Hand a batch on to whoever reads its partition."""
         if self._sources is not None:
             self._sources.put(batch)
 
     def stuck_for_s(self) -> float:
+        """Return for how long there has been work without progress, in seconds."""
         since = None if self._sources is None else self._sources.busy_since
         return 0.0 if since is None else asyncio.get_running_loop().time() - since
 
     def places(self) -> dict[TP, Place]:
+        """Return how far each partition is that is read."""
         return {} if self._sources is None else self._sources.places()
 
     def recovering(self) -> int | None:
+        """Return how many partitions are ours and not read yet; None before any were assigned."""
         if self._assigned is None:
             return None
         return len(self._assigned) if self._sources is None else 0
 
+    def _stop_if_failed(self, life: asyncio.Task[None]) -> None:
+        if not life.cancelled() and (error := life.exception()) is not None:
+            self._stop("the ingest could not go on", error)
 
-async def _start_offset(consumer: BatchConsumer, tp: TP) -> int:
+
+async def _start_offset(consumer: Reader, tp: TP) -> int:
     first, end = await consumer.thread.first_offset(tp), await consumer.thread.end_offset(tp)
     told = await consumer.thread.group_offset(tp)
     if told is None:
@@ -290,8 +315,3 @@ async def _start_offset(consumer: BatchConsumer, tp: TP) -> int:
     if told < first:
         log.error("%s/%d: offsets %d to %d are gone unread (retention)", tp.topic, tp.partition, told, first)
     return max(told, first)
-
-
-def _stop_if_failed(life: asyncio.Task[None]) -> None:
-    if not life.cancelled() and (error := life.exception()) is not None:
-        stop_hard("the ingest could not go on", error)

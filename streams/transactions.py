@@ -22,9 +22,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import aiokafka.producer.sender
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 
-from streams.connection import Connection, aiokafka_settings
+from streams.clients import Clients
 from streams.fold import Output
 from streams.record_batch import RawRecord, RecordBatch
 
@@ -50,7 +50,7 @@ class PartitionTransactions:
 
     def __init__(
         self,
-        connection: Connection,
+        clients: Clients,
         *,
         app_id: str,
         source: TopicPartition,
@@ -62,8 +62,7 @@ class PartitionTransactions:
         self._app_id = app_id
         self._changelog_topic = changelog_topic
         self._timed = timed
-        self._producer: Any = AIOKafkaProducer(
-            **aiokafka_settings(connection),
+        self._producer: Any = clients.producer(
             transactional_id=transactional_id(app_id, source.partition),
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
             acks="all",

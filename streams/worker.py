@@ -1,7 +1,7 @@
 """The worker that folds the log: as many partitions as the group gives it, each with an owner of its own."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import faust
@@ -10,8 +10,8 @@ from faust.types import TP
 
 from streams.app import Desk, make_app, run_app, settled
 from streams.batches import Batch
+from streams.clients import Clients, KafkaClients, Reader
 from streams.connection import Connection
-from streams.draining import BatchConsumer
 from streams.fold import Fold
 from streams.hard_stop import RefusedToStart, stop_hard
 from streams.meters import Meters, Place
@@ -52,9 +52,17 @@ def run_fold_worker(
     known = vitals or Vitals()
 
     def make() -> tuple[faust.App, Desk]:
-        desk = _FoldDesk(app_id, connection, changelog_topic, make_fold, clock, horizon, known.meters)
+        desk = FoldDesk(
+            app_id,
+            KafkaClients(connection),
+            changelog_topic,
+            make_fold,
+            clock,
+            horizon,
+            known.meters,
+            lambda: settled(app),
+        )
         app = make_app(app_id=app_id, connection=connection, topics=[source_topic], desk=desk, datadir=datadir)
-        desk.app = app
         return app, desk
 
     _check_partition_counts(connection, source_topic, changelog_topic)
@@ -77,21 +85,38 @@ def _check_partition_counts(connection: Connection, source_topic: str, changelog
         stop_hard("can't start", RefusedToStart(found))
 
 
-class _FoldDesk:
-    app: faust.App
+class FoldDesk:
+    """Gives each partition of an assignment an owner."""
 
     def __init__(
         self,
         app_id: str,
-        connection: Connection,
+        clients: Clients,
         changelog_topic: str,
         make_fold: Callable[[int], Fold],
         clock: Callable[[], int],
         horizon: Callable[[], int] | None,
         meters: Meters,
+        settle: Callable[[], Awaitable[None]],
+        stop: Callable[[str, BaseException | None], object] = stop_hard,
     ) -> None:
+        """Begin without partitions; most arguments are as in `run_fold_worker`.
+
+        Args:
+            app_id: the group.
+            clients: makes the clients of Kafka.
+            changelog_topic: where memory is kept.
+            make_fold: makes the empty fold of a partition.
+            clock: now in epoch milliseconds.
+            horizon: as there.
+            meters: where is counted what happens here.
+            settle: returns when whoever assigns is through with his part of the rebalance.
+            stop: ends the process.
+        """
         self._app_id = app_id
-        self._connection = connection
+        self._clients = clients
+        self._settle = settle
+        self._stop = stop
         self._changelog_topic = changelog_topic
         self._make_fold = make_fold
         self._clock = clock
@@ -100,47 +125,52 @@ class _FoldDesk:
         self._was_assigned = False
         self._owners: dict[TP, Owner] = {}
 
-    async def assigned(self, consumer: BatchConsumer, partitions: frozenset[TP]) -> None:
+    async def assigned(self, consumer: Reader, partitions: frozenset[TP]) -> None:
+        """Begin with these partitions."""
         self._was_assigned = True
         for tp in sorted(partitions):
             owner = Owner(
                 tp,
                 app_id=self._app_id,
-                connection=self._connection,
+                clients=self._clients,
                 changelog_topic=self._changelog_topic,
                 fold=self._make_fold(tp.partition),
                 consumer=consumer,
                 clock=self._clock,
-                settled=lambda: settled(self.app),
+                settled=self._settle,
                 neighbours=lambda: len(self._owners),
                 horizon=self._horizon,
                 meters=self._meters,
             )
             self._owners[tp] = owner
-            owner.begin().add_done_callback(_stop_if_failed)
+            owner.begin().add_done_callback(self._stop_if_failed)
 
     async def revoked(self) -> None:
+        """Finish with all partitions."""
         owners, self._owners = self._owners, {}
         self._was_assigned = False
         await asyncio.gather(*(owner.close() for owner in owners.values()))
 
     def deliver(self, batch: Batch) -> None:
+        """Hand a batch on to whoever reads its partition."""
         owner = self._owners.get(batch.tp)
         if owner is not None:
             owner.deliver(batch)
 
     def stuck_for_s(self) -> float:
+        """Return for how long there has been work without progress, in seconds."""
         now = asyncio.get_running_loop().time()
         since = [owner.busy_since for owner in self._owners.values() if owner.busy_since is not None]
         return now - min(since, default=now)
 
     def places(self) -> dict[TP, Place]:
+        """Return how far each partition is that is read."""
         return {tp: place for tp, owner in self._owners.items() if (place := owner.place) is not None}
 
     def recovering(self) -> int | None:
+        """Return how many partitions are ours and not read yet; None before any were assigned."""
         return sum(owner.place is None for owner in self._owners.values()) if self._was_assigned else None
 
-
-def _stop_if_failed(life: asyncio.Task[None]) -> None:
-    if not life.cancelled() and (error := life.exception()) is not None:
-        stop_hard("a partition could not go on", error)
+    def _stop_if_failed(self, life: asyncio.Task[None]) -> None:
+        if not life.cancelled() and (error := life.exception()) is not None:
+            self._stop("a partition could not go on", error)

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from confluent_kafka import TopicPartition as ConfluentTopicPartition
 
 from schemas.topics import TopicSpec
+from streams.clients import KafkaClients
 from streams.fold import Output
 from streams.hard_stop import REFUSED
 from streams.topics import TopicsDiffer, admin_client, delete_topics, end_offsets, ensure_topics, partition_counts
@@ -79,7 +80,7 @@ def test_a_transaction_with_a_record_that_is_too_large_leaves_nothing(world: Wor
 
     async def attempt() -> None:
         transactions = PartitionTransactions(
-            world.connection,
+            KafkaClients(world.connection),
             app_id=f"{prefix}app",
             source=TopicPartition(f"{prefix}log", 0),
             changelog_topic=f"{prefix}changelog",
@@ -103,7 +104,7 @@ def test_a_new_owner_fences_the_old_one(world: World) -> None:
 
     def owner() -> PartitionTransactions:
         return PartitionTransactions(
-            world.connection,
+            KafkaClients(world.connection),
             app_id=f"{prefix}app",
             source=TopicPartition(f"{prefix}log", 0),
             changelog_topic=f"{prefix}changelog",
