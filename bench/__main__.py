@@ -1,7 +1,8 @@
 """`make bench`, or `python -m bench [--laps N] [--save]`; ends with 1 when the output isn't the reference's.
 
-`python -m bench timers [--customers N] [--workers N]` measures timers by the wall clock, `python -m bench replay
-[--laps N]` replay, `python -m bench decide [--laps N] [--save]` the rules alone, which needs no Kafka.
+`python -m bench timers [--customers N] [--workers N]` measures timers by the wall clock, `latency [--rate N]
+[--partitions N] [--workers N]` the way from an event to its send, `crowd [--customers N] [--workers N]` what many
+customers cost, `replay [--laps N]` replay, and `decide [--laps N] [--save]` the rules alone, which needs no Kafka.
 """
 
 import argparse
@@ -9,16 +10,17 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import replay
+from bench import crowd, latency, replay
+from bench.live import LiveFailed
 from bench.memory import Alone
 from bench.report import machine, report, save, save_alone, told_alone, told_state
 from bench.states import states
-from bench.timers import CUSTOMERS, TimersFailed, run_timers, told
+from bench.timers import CUSTOMERS, run_timers, told
 from bench.traffic import traffic
 from bench.trigger_job import DEFINITIONS, WorkerFailed, WrongOutput, run_job, run_measured
 from schemas.errors import TidingsError
 from tidings.services.borrowed import borrow_kafka
-from tidings.settings import process_environment, read_settings
+from tidings.settings import Settings, process_environment, read_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -27,10 +29,18 @@ def main() -> int:
     """Measure, and print what was measured."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Tidings against reading and decoding alone.")
     parser.add_argument(
-        "what", nargs="?", choices=["job", "decide", "timers", "replay"], default="job", help="what is measured"
+        "what",
+        nargs="?",
+        choices=["job", "decide", "timers", "latency", "crowd", "replay"],
+        default="job",
+        help="what is measured",
     )
-    parser.add_argument("--customers", type=int, default=CUSTOMERS, help="timers due in one second (default 100,000)")
-    parser.add_argument("--workers", type=int, default=1, help="workers for the timers (default 1)")
+    parser.add_argument("--customers", type=int, default=CUSTOMERS, help="for timers and crowd (default 100,000)")
+    parser.add_argument("--workers", type=int, default=1, help="for timers, latency and crowd (default 1)")
+    parser.add_argument("--rate", type=int, default=latency.PER_S, help="events a second for latency (default 1,000)")
+    parser.add_argument(
+        "--partitions", type=int, default=Settings().partitions, help="for latency (default: the program's)"
+    )
     parser.add_argument("--laps", type=int, default=3, help="how often each is measured, in turns (default 3)")
     parser.add_argument("--save", action="store_true", help="write the figures into bench/results too")
     options = parser.parse_args()
@@ -45,6 +55,14 @@ def main() -> int:
                     "\n" + told(run_timers(kafka.connection, cache / "timers", options.customers, options.workers, say))
                 )
                 return 0
+            if options.what == "latency":
+                how = {"per_s": options.rate, "partitions": options.partitions, "workers": options.workers}
+                print("\n" + latency.told(latency.run_latency(kafka.connection, cache / "latency", **how, say=say)))
+                return 0
+            if options.what == "crowd":
+                how = {"customers": options.customers, "workers": options.workers}
+                print("\n" + crowd.told(crowd.run_crowd(kafka.connection, cache / "crowd", **how, say=say)))
+                return 0
             if options.what == "replay":
                 print("\n" + replay.told(replay.run_replay(kafka.connection, cache, options.laps, say)))
                 return 0
@@ -52,7 +70,7 @@ def main() -> int:
     except WrongOutput as error:
         print(f"bench: wrong output: {error}", file=sys.stderr)
         return 1
-    except (WorkerFailed, TimersFailed, TidingsError) as error:
+    except (WorkerFailed, LiveFailed, TidingsError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     print("\n" + report(measured, where))
