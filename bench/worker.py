@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
+from aiokafka import TopicPartition
 from faust.types import TP
 
 from agents.catalogues import Catalogues
@@ -22,13 +23,14 @@ from bench.measured import Moment, Share
 from journeys.catalogue import Catalogue
 from journeys.validation import definitions_from_documents
 from schemas.topics import CUSTOMER_LOG, CUSTOMERS_CHANGELOG
+from streams.changelog import OWNER
 from streams.connection import Connection
 from streams.draining import BatchConsumer
 from streams.fold import Output
 from streams.topics import partition_counts
-from streams.transactions import PartitionTransactions
+from streams.transactions import WorkerTransactions
 from streams.worker import run_fold_worker
-from tidings.clock import wall_ms
+from tidings.clock import fresh_bytes, wall_ms
 from tidings.processes import WORKER_GROUP
 
 
@@ -38,26 +40,28 @@ class _Marks:
 
 
 def _watch(marks: _Marks) -> None:
-    open_partition, commit = BatchConsumer.open, PartitionTransactions.commit
+    open_partition, commit = BatchConsumer.open, WorkerTransactions.commit
 
     def noted_open(consumer: BatchConsumer, tp: TP) -> None:
         marks.begin = marks.begin or Moment.now()
         open_partition(consumer, tp)
 
     async def noted_commit(
-        transactions: PartitionTransactions,
+        transactions: WorkerTransactions,
+        source: TopicPartition,
         outputs: Iterable[Output],
         changes: Sequence[tuple[bytes, bytes | None]],
         *,
         now: int,
         offset: int | None,
-    ) -> None:
-        await commit(transactions, outputs, changes, now=now, offset=offset)
-        if changes:
+    ) -> int:
+        written = await commit(transactions, source, outputs, changes, now=now, offset=offset)
+        if changes and not changes[-1][0].startswith(OWNER):
             marks.end = Moment.now()
+        return written
 
     BatchConsumer.open = noted_open  # type: ignore[method-assign,assignment]
-    PartitionTransactions.commit = noted_commit  # type: ignore[method-assign,assignment]
+    WorkerTransactions.commit = noted_commit  # type: ignore[method-assign,assignment]
 
 
 def fold_log(connection: Connection, log_prefix: str, prefix: str, folder: Path) -> None:
@@ -72,6 +76,7 @@ def fold_log(connection: Connection, log_prefix: str, prefix: str, folder: Path)
 
     run_fold_worker(
         app_id=prefix + WORKER_GROUP,
+        name=fresh_bytes(8).hex(),
         connection=connection,
         source_topic=log,
         changelog_topic=prefix + CUSTOMERS_CHANGELOG,

@@ -6,7 +6,7 @@ Public entries (stable; all else is inside matter):
 - `streams.topics`: `ensure_topics(connection, specs)`, `delete_topics`, `partition_counts`, `end_offsets`,
   `committed_offsets(connection, group, topic)`, `all_folded(connection, group, topic, last_offsets)`.
 - `streams.fold`: `Fold`, `Folded`, `Output`, `Record`: what the movement asks of the one who decides.
-- `streams.worker.run_fold_worker(app_id=, connection=, source_topic=, changelog_topic=, make_fold=, datadir=,
+- `streams.worker.run_fold_worker(app_id=, name=, connection=, source_topic=, changelog_topic=, make_fold=, datadir=,
   clock=, horizon=)`: folds the log, exactly once, until SIGTERM; `horizon` is `streams.horizon.Horizon` where time
   passes by itself.
 - `streams.sources.run_ingest_worker(app_id=, connection=, topics=, make_ingest=, datadir=)`: reads topics at

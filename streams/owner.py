@@ -1,12 +1,12 @@
-"""One partition in our hands: recover, then fold, one transaction, next; until it is taken away.
+"""One partition in our hands: take it over, then fold, one transaction, next; until it is taken away.
 
-In order: fence the previous owner, read the changelog up to the fence, take the position from the fold, place
-the consumer there, open the partition. From then on one batch at a time: what waits is folded in slices (with
-a yield to the loop between), the outcome goes out in one transaction, and only then the next is begun. An
-error anywhere ends the process: the memory of a fold is ahead of what is committed.
+In order: take the partition over (`streams/takeover.py`), take the position from the fold, place the consumer there,
+open the partition. From then on one batch at a time: what waits is folded in slices (with a yield to the loop between),
+the outcome goes out in one transaction, with those of the worker's other partitions, and only then the next is begun.
+An error anywhere ends the process: the memory of a fold is ahead of what is committed.
 
-Where time passes by itself, the owner also writes the records by which it does (`streams/ticking.py`), each in a
-transaction of its own between two batches.
+Where time passes by itself, the owner also writes the records by which it does (`streams/ticking.py`), between two
+batches.
 
 The group's committed offset is told in a transaction once a second, and soon when nothing waits; it is what
 others (and a person with a Kafka tool) read. The position that counts is the fold's own.
@@ -21,14 +21,14 @@ from aiokafka import TopicPartition
 from faust.types import TP
 
 from streams.batches import Batch
-from streams.changelog import FENCE_KEY, restore
 from streams.clients import Clients, Reader
 from streams.fold import Fold, Folded, Output
 from streams.hard_stop import RefusedToStart
 from streams.inbox import Inbox
 from streams.meters import Meters, Place
+from streams.takeover import give_up, take_over
 from streams.ticking import Ticking
-from streams.transactions import PartitionTransactions
+from streams.transactions import WorkerTransactions
 
 log = logging.getLogger("tidings.streams")
 
@@ -38,8 +38,6 @@ MOST_BYTES_A_TRANSACTION = 4 * 1024 * 1024
 MOST_OUTPUTS_A_TRANSACTION = 10_000
 OFFSET_EVERY_S = 1.0
 IDLE_S = 0.2
-DISTANCE_S_PER_PARTITION = 0.01
-"""Between the beginnings of two transactions of a partition, unless a whole slice waits: 100/s a worker."""
 CLOSE_S = 15.0
 
 
@@ -70,18 +68,17 @@ class _Pending:
 class Owner:
     """The life of one partition of the log between assignment and revocation."""
 
-    def __init__(  # noqa: PLR0913 -- what one partition's life needs, each from somebody else
+    def __init__(
         self,
         tp: TP,
         *,
-        app_id: str,
         clients: Clients,
+        transactions: WorkerTransactions,
         changelog_topic: str,
         fold: Fold,
         consumer: Reader,
         clock: Callable[[], int],
         settled: Callable[[], Awaitable[None]],
-        neighbours: Callable[[], int],
         horizon: Callable[[], int] | None = None,
         meters: Meters,
     ) -> None:
@@ -89,14 +86,13 @@ class Owner:
 
         Args:
             tp: the partition of the log.
-            app_id: the group, and the beginning of the transactional id.
             clients: makes the clients of Kafka.
+            transactions: of the worker, for all its partitions.
             changelog_topic: where the fold's memory is kept.
             fold: empty.
             consumer: reads the log.
             clock: now in epoch milliseconds.
             settled: returns when Faust is through with its part of the rebalance.
-            neighbours: how many partitions this worker owns, this one included.
             horizon: up to when everything that was published is in the log, in epoch milliseconds; None where the
                 log has its own clock, so that nobody writes ticks.
             meters: where is counted what happens here.
@@ -108,18 +104,9 @@ class Owner:
         self._consumer = consumer
         self._clock = clock
         self._settled = settled
-        self._neighbours = neighbours
-        self._began_at = 0.0
-        self._ticking = (
-            None if horizon is None else Ticking(fold, clock=clock, horizon=horizon, distance_s=self._distance_s)
-        )
-        self._transactions = PartitionTransactions(
-            clients,
-            app_id=app_id,
-            source=TopicPartition(*tp),
-            changelog_topic=changelog_topic,
-            timed=meters.transactions.observe,
-        )
+        self._source = TopicPartition(*tp)
+        self._ticking = None if horizon is None else Ticking(fold, clock=clock, horizon=horizon)
+        self._transactions = transactions
         self._meters = meters
         self._count_records = meters.records.labels(tp.topic, tp.partition).inc
         self._done = 0
@@ -158,22 +145,28 @@ class Owner:
         is_idle = inbox.waiting == 0 and self.busy_since is None
         return Place(max(self._done, inbox.passed) if is_idle else self._done, self._handled_at)
 
+    def stop(self) -> None:
+        """Begin nothing more; in particular, let no records come any more if they don't yet."""
+        self._closing = True
+        if self._inbox is not None:
+            self._inbox.wake()
+        elif self._task is not None:
+            self._task.cancel()
+
     async def close(self) -> None:
-        """Finish the transaction under way, tell the group how far we are, and let go.
+        """Finish what is under way, tell the group how far we are, and give the partition up.
 
         Raises:
             TimeoutError: that took longer than `CLOSE_S`; the partition may still be in our hands.
         """
-        self._closing = True
+        self.stop()
         if self._task is None:
             return
-        if self._inbox is None:
-            self._task.cancel()
-        else:
-            self._inbox.wake()
         async with asyncio.timeout(CLOSE_S):
-            await asyncio.gather(self._task, return_exceptions=True)
-            await self._transactions.stop()
+            [ended] = await asyncio.gather(self._task, return_exceptions=True)
+            # Whoever has failed takes the process with him.
+            if ended is None or isinstance(ended, asyncio.CancelledError):
+                await give_up(self._source, transactions=self._transactions, now=self._clock())
 
     async def _live(self) -> None:
         self._inbox = inbox = await self._recover()
@@ -182,7 +175,8 @@ class Owner:
             came = await inbox.wait(min(patience_s, tick_in_s))
             self.busy_since = asyncio.get_running_loop().time()
             if came:
-                await self._keep_distance(inbox)
+                if inbox.waiting < SLICE_RECORDS:
+                    await self._transactions.turn()
                 await self._fold_what_waits(inbox)
             await self._write_tick()
             if self._offset_is_due(idle=not came and patience_s <= tick_in_s):
@@ -193,9 +187,14 @@ class Owner:
     async def _recover(self) -> Inbox:
         began = asyncio.get_running_loop().time()
         await self._transactions.start()
-        now = self._clock()
-        fence = await self._transactions.commit_fence(FENCE_KEY, b"%d" % now, now)
-        restored = await restore(self._fold, self._clients, self._changelog, fence)
+        restored = await take_over(
+            self._source,
+            self._changelog,
+            fold=self._fold,
+            clients=self._clients,
+            transactions=self._transactions,
+            clock=self._clock,
+        )
         start = await self._start_offset()
         await self._consumer.thread.place(self.tp, start)
         await self._settled()
@@ -230,20 +229,6 @@ class Owner:
             )
         return 0
 
-    async def _keep_distance(self, inbox: Inbox) -> None:
-        # Transactions cost per partition: unspaced, a worker with many of them spends all its time, and the
-        # broker's, on commits of a few records each, and latency collapses (64 partitions: p50 2.8 s).
-        loop = asyncio.get_running_loop()
-        while inbox.waiting < SLICE_RECORDS and not self._closing:
-            remaining = self._began_at + self._distance_s() - loop.time()
-            if remaining <= 0:
-                break
-            await asyncio.sleep(remaining)
-        self._began_at = loop.time()
-
-    def _distance_s(self) -> float:
-        return DISTANCE_S_PER_PARTITION * self._neighbours()
-
     def _tick_in_s(self) -> float:
         return math.inf if self._ticking is None else self._ticking.wait_s(asyncio.get_running_loop().time())
 
@@ -252,7 +237,7 @@ class Owner:
             return
         tick = self._ticking.take(asyncio.get_running_loop().time())
         if tick is not None:
-            await self._transactions.commit([tick], (), now=self._clock(), offset=None)
+            await self._transactions.commit(self._source, [tick], (), now=self._clock(), offset=None)
             self._meters.ticks.inc()
 
     async def _fold_what_waits(self, inbox: Inbox) -> None:
@@ -279,7 +264,7 @@ class Owner:
             return
         offset = pending.next_offset if self._offset_is_due(idle=False) else None
         changes = self._fold.changes()
-        await self._transactions.commit(pending.outputs, changes, now=self._clock(), offset=offset)
+        await self._transactions.commit(self._source, pending.outputs, changes, now=self._clock(), offset=offset)
         self._folded = self._done = pending.next_offset
         self.busy_since = asyncio.get_running_loop().time()
         self._untold = True
@@ -298,7 +283,7 @@ class Owner:
             return
         offset = max(self._folded, inbox.passed) if inbox.waiting == 0 else self._folded
         if offset != self._told:
-            await self._transactions.commit((), (), now=self._clock(), offset=offset)
+            await self._transactions.commit(self._source, (), (), now=self._clock(), offset=offset)
             self._remember_told(offset)
 
     def _remember_told(self, offset: int) -> None:

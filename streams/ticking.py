@@ -1,6 +1,6 @@
 """When the owner of a partition writes a record that brings time by: as soon as anything is due, and not too often.
 
-The record goes out in a transaction of the partition's own producer, so that an owner who was fenced can't write it,
+The record goes out in a transaction of the worker, so that an owner who was fenced can't write it,
 and comes back as any other: time has its place in the log, behind what was appended before. It says an instant no later
 than the sources have been read to, or a timer would overtake the event that cancels it.
 """
@@ -22,21 +22,17 @@ WORD_MS: Final = 1_000
 class Ticking:
     """The pace of one partition's ticks."""
 
-    def __init__(
-        self, fold: Fold, *, clock: Callable[[], int], horizon: Callable[[], int], distance_s: Callable[[], float]
-    ) -> None:
+    def __init__(self, fold: Fold, *, clock: Callable[[], int], horizon: Callable[[], int]) -> None:
         """Begin; nothing has been written yet.
 
         Args:
             fold: says what is due.
             clock: now in epoch milliseconds.
             horizon: up to when everything that was published is in the log, in epoch milliseconds.
-            distance_s: the least distance that transactions of the partition keep, in seconds.
         """
         self._fold = fold
         self._clock = clock
         self._horizon = horizon
-        self._distance_s = distance_s
         self._wrote_at = -math.inf
 
     def wait_s(self, at_s: float) -> float:
@@ -49,7 +45,7 @@ class Ticking:
         if due_at is None:
             return math.inf
         clock = self._clock()
-        pause_s = self._wrote_at + self._pace_s() - at_s
+        pause_s = self._wrote_at + TICK_EVERY_S - at_s
         if (until := self._until(clock)) < due_at <= clock:
             # The sources are behind: nobody tells when they no longer are.
             pause_s = max(pause_s, LOOK_AGAIN_S if clock - until < WORD_MS else TICK_EVERY_S)
@@ -57,7 +53,7 @@ class Ticking:
 
     def take(self, at_s: float) -> Output | None:
         """Return the record to be written now; None where it isn't time, or nothing is due."""
-        if at_s < self._wrote_at + self._pace_s():
+        if at_s < self._wrote_at + TICK_EVERY_S:
             return None
         clock = self._clock()
         record = self._fold.time_record(self._until(clock), clock)
@@ -67,6 +63,3 @@ class Ticking:
 
     def _until(self, clock: int) -> int:
         return min(clock, self._horizon())
-
-    def _pace_s(self) -> float:
-        return max(TICK_EVERY_S, self._distance_s())

@@ -17,12 +17,14 @@ from streams.hard_stop import RefusedToStart, stop_hard
 from streams.meters import Meters, Place
 from streams.owner import Owner
 from streams.topics import partition_counts
+from streams.transactions import WorkerTransactions
 from streams.vitals import Vitals
 
 
 def run_fold_worker(
     *,
     app_id: str,
+    name: str,
     connection: Connection,
     source_topic: str,
     changelog_topic: str,
@@ -36,6 +38,7 @@ def run_fold_worker(
 
     Args:
         app_id: the consumer group, and the beginning of each transactional id.
+        name: of this process; no other one has ever had it.
         connection: where the brokers are.
         source_topic: the log; it must exist.
         changelog_topic: compacted, with as many partitions as the log; it must exist.
@@ -54,6 +57,7 @@ def run_fold_worker(
     def make() -> tuple[faust.App, Desk]:
         desk = FoldDesk(
             app_id,
+            name,
             KafkaClients(connection),
             changelog_topic,
             make_fold,
@@ -91,6 +95,7 @@ class FoldDesk:
     def __init__(
         self,
         app_id: str,
+        name: str,
         clients: Clients,
         changelog_topic: str,
         make_fold: Callable[[int], Fold],
@@ -104,6 +109,7 @@ class FoldDesk:
 
         Args:
             app_id: the group.
+            name: of this process.
             clients: makes the clients of Kafka.
             changelog_topic: where memory is kept.
             make_fold: makes the empty fold of a partition.
@@ -114,6 +120,9 @@ class FoldDesk:
             stop: ends the process.
         """
         self._app_id = app_id
+        self._name = name
+        self._assignments = 0
+        self._transactions: WorkerTransactions | None = None
         self._clients = clients
         self._settle = settle
         self._stop = stop
@@ -128,17 +137,25 @@ class FoldDesk:
     async def assigned(self, consumer: Reader, partitions: frozenset[TP]) -> None:
         """Begin with these partitions."""
         self._was_assigned = True
+        # A name of its own for each assignment: whoever has fenced one of them has nothing to fear from it for ever.
+        self._assignments += 1
+        self._transactions = WorkerTransactions(
+            self._clients,
+            app_id=self._app_id,
+            name=f"{self._app_id}-{self._name}-{self._assignments}",
+            changelog_topic=self._changelog_topic,
+            timed=self._meters.transactions.observe,
+        )
         for tp in sorted(partitions):
             owner = Owner(
                 tp,
-                app_id=self._app_id,
                 clients=self._clients,
+                transactions=self._transactions,
                 changelog_topic=self._changelog_topic,
                 fold=self._make_fold(tp.partition),
                 consumer=consumer,
                 clock=self._clock,
                 settled=self._settle,
-                neighbours=lambda: len(self._owners),
                 horizon=self._horizon,
                 meters=self._meters,
             )
@@ -149,7 +166,13 @@ class FoldDesk:
         """Finish with all partitions."""
         owners, self._owners = self._owners, {}
         self._was_assigned = False
+        # All at once: who is about to open his partition would open it to its next owner.
+        for owner in owners.values():
+            owner.stop()
         await asyncio.gather(*(owner.close() for owner in owners.values()))
+        if self._transactions is not None:
+            await self._transactions.stop()
+            self._transactions = None
 
     def deliver(self, batch: Batch) -> None:
         """Hand a batch on to whoever reads its partition."""

@@ -34,7 +34,7 @@ from streams.sources import run_ingest_worker
 from streams.topics import admin_client, ensure_topics, partition_counts
 from streams.vitals import Vitals
 from streams.worker import run_fold_worker
-from tidings.clock import wall_ms
+from tidings.clock import fresh_bytes, wall_ms
 from tidings.in_hand import FoldsInHand
 
 WORKER_GROUP = "worker"
@@ -67,6 +67,7 @@ def work(
     vitals.on_note = folds.note
     run_fold_worker(
         app_id=prefix + WORKER_GROUP,
+        name=fresh_bytes(8).hex(),
         connection=connection,
         source_topic=log,
         changelog_topic=prefix + CUSTOMERS_CHANGELOG,

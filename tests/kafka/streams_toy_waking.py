@@ -13,7 +13,7 @@ import msgspec
 from streams.connection import Connection
 from streams.fold import Folded, Output, Record
 from streams.worker import run_fold_worker
-from tidings.clock import wall_ms
+from tidings.clock import fresh_bytes, wall_ms
 
 WAKE_AFTER_MS = 3_000
 
@@ -87,6 +87,7 @@ def main() -> None:
     prefix = arguments.prefix
     run_fold_worker(
         app_id=f"{prefix}app",
+        name=fresh_bytes(8).hex(),
         connection=Connection(bootstrap_servers=arguments.bootstrap),
         source_topic=f"{prefix}log",
         changelog_topic=f"{prefix}changelog",

@@ -161,9 +161,10 @@ def _kill_in_a_transaction(run: Run) -> int:
 
     def killed() -> bool:
         worker = run.child(WORKER)
-        # Looked at first as it runs: frozen most of the time, it would get nowhere.
-        if worker is None or not run.a_transaction_is_open():
+        if worker is None:
             return False
+        # Slices of its time: looked at as it runs, a transaction is over before it is frozen.
+        pause(0.05)
         with frozen(worker):
             if run.a_transaction_is_open() and _is_inside(run):
                 os.kill(worker, signal.SIGKILL)

@@ -122,12 +122,12 @@ def test_a_broker_that_goes_and_comes_costs_nothing(
         with world.publishing(PER_S):
             worker = world.start_worker(slow_s=SLOW_S)
             world.wait_until(_advanced(world, by=1), "the worker advances")
+            world.wait_until(world.is_inside, "some but not all is folded")
             went_at = monotonic_s()
             own_kafka.kill() if kill else own_kafka.stop()
             pause(2.0)
             own_kafka.start()
             away_s = monotonic_s() - went_at
-            assert world.is_inside(), "the restart found nothing under way"
         while not world.all_is_folded():
             if worker.poll() is not None:
                 assert worker.returncode == STOPPED_HARD

@@ -1,8 +1,10 @@
 """What the worker refuses, and what it never leaves half done."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
 from aiokafka import TopicPartition
@@ -10,11 +12,13 @@ from aiokafka.errors import KafkaError
 from confluent_kafka import TopicPartition as ConfluentTopicPartition
 
 from schemas.topics import TopicSpec
+from streams.changelog import OWNER
 from streams.clients import KafkaClients
-from streams.fold import Output
+from streams.fold import Fold, Output
 from streams.hard_stop import REFUSED
+from streams.takeover import give_up, take_over
 from streams.topics import TopicsDiffer, admin_client, delete_topics, end_offsets, ensure_topics, partition_counts
-from streams.transactions import PartitionTransactions
+from streams.transactions import WorkerTransactions
 from tests.kafka.broker import KafkaUnderTest
 from tests.kafka.streams_world import World
 from tidings.clock import wall_ms
@@ -74,23 +78,31 @@ def test_a_missing_topic_is_refused(world: World) -> None:
     assert f"no such topic: {world.prefix}log" in world.log_of(worker)
 
 
+def _transactions(world: World, name: str) -> WorkerTransactions:
+    prefix = world.prefix
+    return WorkerTransactions(
+        KafkaClients(world.connection), app_id=f"{prefix}app", name=prefix + name, changelog_topic=f"{prefix}changelog"
+    )
+
+
 def test_a_transaction_with_a_record_that_is_too_large_leaves_nothing(world: World) -> None:
-    """When one batch is refused, `commit` raises, and no reader of committed records sees the others."""
+    """When one batch is refused, `commit` raises for all who are in it, and no committed reader sees anything."""
     prefix = world.prefix
 
     async def attempt() -> None:
-        transactions = PartitionTransactions(
-            KafkaClients(world.connection),
-            app_id=f"{prefix}app",
-            source=TopicPartition(f"{prefix}log", 0),
-            changelog_topic=f"{prefix}changelog",
-        )
+        transactions = _transactions(world, "one")
         await transactions.start()
         small = Output(topic=f"{prefix}outputs", key=b"k", value=b"small", timestamp=wall_ms())
         too_large = [(b"c:1", b"x" * 50_000_000)]
         try:
+            one, other = (
+                transactions.commit(TopicPartition(f"{prefix}log", n), [small], changes, now=wall_ms(), offset=None)
+                for n, changes in enumerate(([], too_large))
+            )
+            failed = await asyncio.gather(one, other, return_exceptions=True)
+            assert all(isinstance(error, KafkaError | TimeoutError) for error in failed), failed
             with pytest.raises((KafkaError, TimeoutError)):
-                await transactions.commit([small], too_large, now=wall_ms(), offset=None)
+                await transactions.commit(TopicPartition(f"{prefix}log", 0), [small], (), now=wall_ms(), offset=None)
         finally:
             await transactions.stop()
 
@@ -98,31 +110,71 @@ def test_a_transaction_with_a_record_that_is_too_large_leaves_nothing(world: Wor
     assert end_offsets(world.connection, f"{prefix}outputs")[0] == 0
 
 
-def test_a_new_owner_fences_the_old_one(world: World) -> None:
-    """After another producer of the same partition has begun, the first can commit nothing more."""
-    prefix = world.prefix
+class _Memory:
+    """What a reader of a changelog gives back."""
 
-    def owner() -> PartitionTransactions:
-        return PartitionTransactions(
-            KafkaClients(world.connection),
-            app_id=f"{prefix}app",
-            source=TopicPartition(f"{prefix}log", 0),
-            changelog_topic=f"{prefix}changelog",
-        )
+    def __init__(self) -> None:
+        self.values: dict[bytes, bytes | None] = {}
+
+    def restore(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+        self.values.update(changes)
+
+
+async def _take_over(world: World, transactions: WorkerTransactions) -> dict[bytes, bytes | None]:
+    memory = _Memory()
+    await take_over(
+        TopicPartition(f"{world.prefix}log", 0),
+        TopicPartition(f"{world.prefix}changelog", 0),
+        fold=cast("Fold", memory),
+        clients=KafkaClients(world.connection),
+        transactions=transactions,
+        clock=wall_ms,
+    )
+    return memory.values
+
+
+def test_who_takes_a_partition_over_fences_whoever_has_it(world: World) -> None:
+    """Also where his name isn't the last one: nothing he wants to write afterwards is taken, and what he had is read."""
+    source = TopicPartition(f"{world.prefix}log", 0)
 
     async def contend() -> None:
-        first, second = owner(), owner()
-        await first.start()
-        await first.commit((), [(b"c:1", b"1")], now=wall_ms(), offset=None)
-        await second.start()
-        await second.commit_fence(b"f:fence", b"", wall_ms())
-        with pytest.raises(KafkaError):
-            await first.commit((), [(b"c:1", b"2")], now=wall_ms(), offset=None)
-        await second.commit((), [(b"c:1", b"3")], now=wall_ms(), offset=None)
-        await second.stop()
-        await first.stop()
+        first, second, third = (_transactions(world, name) for name in ("first", "second", "third"))
+        for transactions in (first, second, third):
+            await transactions.start()
+        await _take_over(world, first)
+        await first.commit(source, (), [(b"c:1", b"1")], now=wall_ms(), offset=None)
+        # The second dies between writing its name and fencing the first, who goes on.
+        await second.commit(source, (), [(OWNER + second.name.encode(), b"1")], now=wall_ms(), offset=None)
+        await first.commit(source, (), [(b"c:1", b"2")], now=wall_ms(), offset=None)
+        assert await _take_over(world, third) == {b"c:1": b"2"}
+        for fenced in (first, second):
+            with pytest.raises(KafkaError):
+                await fenced.commit(source, (), [(b"c:1", b"3")], now=wall_ms(), offset=None)
+        await third.commit(source, (), [(b"c:1", b"4")], now=wall_ms(), offset=None)
+        for transactions in (first, second, third):
+            with suppress(KafkaError):
+                await transactions.stop()
 
     asyncio.run(contend())
+
+
+def test_who_gives_a_partition_up_goes_on_with_his_others(world: World) -> None:
+    """He isn't fenced by whoever takes it over next."""
+
+    async def hand_over() -> None:
+        first, second = _transactions(world, "first"), _transactions(world, "second")
+        await first.start()
+        await second.start()
+        await _take_over(world, first)
+        await give_up(TopicPartition(f"{world.prefix}log", 0), transactions=first, now=wall_ms())
+        await _take_over(world, second)
+        for number, transactions in ((1, first), (0, second)):
+            source = TopicPartition(f"{world.prefix}log", number)
+            await transactions.commit(source, (), [(b"c:1", b"1")], now=wall_ms(), offset=None)
+        await first.stop()
+        await second.stop()
+
+    asyncio.run(hand_over())
 
 
 def test_topics_that_differ_are_named_with_what_to_do(world: World) -> None:

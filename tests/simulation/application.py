@@ -1,7 +1,7 @@
 """The whole application on the reduced Kafka: a publisher, an ingest, workers, and what happens to them, by one seed.
 
 All that a promise hangs on is the real code: the ingest's merge, `Sources`, `Appender`, the desks, `Owner`,
-`PartitionTransactions`, the recovery up to the fence, `CustomerFold` and the engine. Time is virtual, so that a
+`WorkerTransactions`, the taking over of partitions, `CustomerFold` and the engine. Time is virtual, so that a
 session of six seconds, or a transaction's ten, costs nothing. Whoever dies is started again, as a supervisor would.
 """
 
@@ -66,6 +66,8 @@ class Agents(Struct, frozen=True, kw_only=True):
     clients: Callable[[Process, Shore], Clients] = SimulatedClients
     fold: Callable[[Catalogue, int, Callable[[], int | None]], CustomerFold] | None = None
     ingest: Callable[[Surroundings], MergingIngest] = MergingIngest
+    freeze: float | None = None
+    """How probable it is at each word to the broker that a process freezes; None: what the seed draws."""
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -98,7 +100,7 @@ class Application:
         """Draw how many partitions and workers there are; nothing runs yet."""
         self._catalogue, self._published, self._until = catalogue, published, until
         self._agents = agents or Agents()
-        self._odds = Odds(seed)
+        self._odds = Odds(seed, self._agents.freeze)
         chance = self._odds.chance
         self._count = chance.choice((1, 2, 3))
         self._public_count = chance.choice((1, 1, 2))
@@ -245,6 +247,7 @@ class Application:
         make = self._agents.fold or _fresh_fold
         return FoldDesk(
             "worker",
+            process.name,
             clients,
             CUSTOMERS_CHANGELOG,
             lambda n: make(
@@ -275,16 +278,12 @@ class Application:
     # What came out -------------------------------------------------------------------------------------------
 
     def _is_done(self) -> bool:
-        if not self._all_published:
+        if not self._all_published or any(one.stable != one.end for one in self._broker.partitions.values()):
             return False
         for n in range(self._count):
             log = self._broker.partitions[CUSTOMER_LOG, n]
             shown, _ = log.read(0, committed=True)
-            if (
-                log.stable != log.end
-                or len(shown) < 2
-                or b'"final"' not in b"".join(entry.value or b"" for entry in shown if entry.key is None)
-            ):
+            if len(shown) < 2 or b'"final"' not in b"".join(entry.value or b"" for entry in shown if entry.key is None):
                 return False
             changelog = self._broker.partitions[CUSTOMERS_CHANGELOG, n]
             told = next(
@@ -295,7 +294,7 @@ class Application:
                 ),
                 None,
             )
-            if changelog.stable != changelog.end or told is None:
+            if told is None:
                 return False
             if msgspec.json.decode(told, type=Position).next_offset <= shown[-1].offset:
                 return False

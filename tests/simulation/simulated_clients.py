@@ -28,10 +28,11 @@ HERE: Final[ContextVar["Process | None"]] = ContextVar("HERE", default=None)
 class Odds:
     """What may happen, how often, and how often in all; and what has."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, freeze: float | None = None) -> None:
         self.chance: Final = random.Random(seed)  # noqa: S311 -- not a secret
         self.death = self.chance.choice((0.0, 0.005, 0.02, 0.05))
-        self.freeze = self.chance.choice((0.0, 0.003, 0.01))
+        drawn = self.chance.choice((0.0, 0.003, 0.01))
+        self.freeze = drawn if freeze is None else freeze
         self.refusal = self.chance.choice((0.0, 0.0, 0.01))
         self.left = self.chance.randrange(1, 9)
         self.trace: list[str] = []

@@ -48,15 +48,10 @@ class Alarm:
 class Owned:
     """A partition with a clock, in milliseconds, that stands until it is moved."""
 
-    def __init__(self, *due: int, behind: int = 0, distance_s: float = 0.0) -> None:
+    def __init__(self, *due: int, behind: int = 0) -> None:
         self.alarm = Alarm(*due)
         self.clock, self.behind = 0, behind
-        self.ticking = Ticking(
-            self.alarm,
-            clock=lambda: self.clock,
-            horizon=lambda: self.clock - self.behind,
-            distance_s=lambda: distance_s,
-        )
+        self.ticking = Ticking(self.alarm, clock=lambda: self.clock, horizon=lambda: self.clock - self.behind)
 
     def wait_ms(self) -> float:
         return self.ticking.wait_s(self.clock / 1000) * 1000
@@ -93,11 +88,8 @@ def test_while_a_record_is_under_way_no_other_is_written() -> None:
     assert owned.write() == 10_000
 
 
-@pytest.mark.parametrize(("distance_s", "pace_ms"), [(0.0, TICK_EVERY_S * 1000), (0.04, 50), (0.64, 640)])
-def test_two_records_keep_their_distance_and_what_falls_due_within_goes_together(
-    distance_s: float, pace_ms: int
-) -> None:
-    owned = Owned(*range(1_000), distance_s=distance_s)
+def test_two_records_keep_their_distance_and_what_falls_due_within_goes_together() -> None:
+    owned, pace_ms = Owned(*range(1_000)), TICK_EVERY_S * 1000
     assert owned.write() == 0
     owned.alarm.come_back()
     assert owned.wait_ms() == pytest.approx(pace_ms)
