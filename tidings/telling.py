@@ -40,22 +40,31 @@ def decision_words(decision: Decision, catalogue: Catalogue) -> str:
         ways = ", ".join(map(str, onward)) if isinstance(onward, list) else onward
         said = f"step {decision.step_id} is done: {detail.get('result', 'done')}"
         return f"{said}; next {ways}" if ways else said
+    if decision.kind == "profile_changed":
+        return _change_words(detail)
     if decision.kind == "send_deferred":
+        hours = detail.get("best_hours")
         why = f"{decision.reason}{_rest(detail, 'until')}"
+        if isinstance(hours, list):
+            best = ", ".join(map(str, hours))
+            why = f"her best hours are {best} o'clock; `send_immediately` in the step's timing sends at once"
         return f"step {decision.step_id} waits until {detail.get('until')} ({why})"
     phrase = _PHRASES.get(decision.kind, decision.kind.replace("_", " ") + ": {reason}").format(
-        trigger=decision.trigger_id, execution=decision.execution_id, step=decision.step_id, reason=decision.reason
+        trigger=trigger_words(decision.trigger_id or ""),
+        execution=decision.execution_id,
+        step=decision.step_id,
+        reason=decision.reason,
     )
     return f"{phrase.removesuffix(': None')}{_rest(detail)}"
 
 
 _PHRASES: Final[dict[str, str]] = {
-    "trigger_fired": "trigger {trigger} fires",
+    "trigger_fired": "{trigger} fires",
     "execution_started": "begins (execution {execution})",
     "send_suppressed": "step {step} doesn't send: {reason}",
     "execution_ended": "ends: {reason}",
-    "profile_changed": "her profile changes",
 }
+_ORDINALS: Final = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 _REFUSALS: Final[dict[str, str]] = {
     "event_too_old": "the event occurred at {occurred_at}, more than {max_event_age_hours} hours before it came",
     "customer_deleted": "she was deleted at {deleted_at}, behind the event",
@@ -70,6 +79,25 @@ _REFUSALS: Final[dict[str, str]] = {
     "max_executions": "all {max_executions} executions that this trigger may start have started",
 }
 """What each check says, with the values that it found."""
+
+
+def trigger_words(trigger_id: str) -> str:
+    """Name a trigger: by its id, or where it has none by its place among the workflow's."""
+    if not trigger_id.isdecimal():
+        return f"trigger {trigger_id}"
+    place = int(trigger_id)
+    return f"the {_ORDINALS[place]} trigger" if place < len(_ORDINALS) else f"trigger number {place + 1}"
+
+
+def _change_words(detail: dict[str, Json]) -> str:
+    """Say what of her profile changed; an instant or event that led to it stands before."""
+    changed = detail.get("changed")
+    if not isinstance(changed, list) or not changed:
+        return f"her profile changes{_rest(detail, 'event_id')}"
+    names = ", ".join(str(name).replace("_", " ") for name in changed)
+    between = f" from {detail['from']} to {detail['to']}" if "from" in detail and "to" in detail else ""
+    verb = "changes" if len(changed) == 1 else "change"
+    return f"her {names} {verb}{between}{_rest(detail, 'changed', 'from', 'to', 'event_id')}"
 
 
 class _Values(dict[str, str]):
@@ -91,7 +119,8 @@ def _refusal(decision: Decision, detail: dict[str, Json], catalogue: Catalogue) 
         phrase = "she was in it until {ended_at} ({last_execution_id}), and may be once"
     said = phrase.format_map(values) if phrase else _rest(detail).strip()
     return (
-        f"trigger {decision.trigger_id} is refused: {decision.reason}: {said}{_exit_words(decision, detail, catalogue)}"
+        f"{trigger_words(decision.trigger_id or '')} is refused: {decision.reason}: {said}"
+        f"{_exit_words(decision, detail, catalogue)}"
     )
 
 
@@ -147,7 +176,8 @@ def standing(story: Story) -> Iterator[str]:
         yield "Nothing is known of her (any more)."
         return
     segments = f", in segments {', '.join(customer.segments)}" if customer.segments else ""
-    yield f"Stage {customer.lifecycle_stage}{segments}; {customer.total_purchases} purchases."
+    bought = "1 purchase" if customer.total_purchases == 1 else f"{customer.total_purchases} purchases"
+    yield f"Stage {customer.lifecycle_stage}{segments}; {bought}."
     for execution in customer.executions:
         yield from _execution_lines(execution)
     for name, ended in customer.ended.items():

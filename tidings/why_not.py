@@ -31,7 +31,7 @@ from schemas.definitions import (
     Workflow,
 )
 from schemas.instants import HOUR_MS, MINUTE_MS, Millis, as_text, format_instant, span
-from tidings.telling import decision_words
+from tidings.telling import decision_words, trigger_words
 
 
 def why_not(story: Story, workflow_id: str, workflow: Workflow) -> list[str]:
@@ -41,7 +41,9 @@ def why_not(story: Story, workflow_id: str, workflow: Workflow) -> list[str]:
     if not workflow.triggers:
         return ["it has no triggers: an experiment, a call or another workflow starts it"]
     named = [(trigger.id or str(position), trigger) for position, trigger in enumerate(workflow.triggers)]
-    return [f"trigger {name}: {_of_trigger(story, workflow_id, workflow, trigger, name)}" for name, trigger in named]
+    return [
+        f"{trigger_words(name)}: {_of_trigger(story, workflow_id, workflow, trigger, name)}" for name, trigger in named
+    ]
 
 
 def _of_trigger(story: Story, workflow_id: str, workflow: Workflow, trigger: Trigger, trigger_id: str) -> str:

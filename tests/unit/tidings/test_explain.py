@@ -73,7 +73,7 @@ NOT_FREE: Document = {"not": is_("event.plan", "eq", "free")}
         (workflow(exit_conditions=[is_("event.plan", "eq", "free")]), [FREE], "exit_condition: exit condition 0 holds at the start"),
         (workflow(execution_key="event.order_id"), [UP], "no_key: the event has no event.order_id"),
         (workflow() | {"enabled": False}, [UP], "the workflow is switched off"),
-        (workflow(on=[signup() | {"enabled": False}]), [UP], "trigger 0: it is switched off"),
+        (workflow(on=[signup() | {"enabled": False}]), [UP], "the first trigger: it is switched off"),
         (workflow(on=[frequency("signup", 3, 60)]), [UP, ("signup", MINUTE_MS, {})], "2 such signup at most within 60 minutes"),
         (workflow(on=[score(50)]), [UP], "`engagement_score` was 10.0 at most"),
         (workflow(on=[session("pages", 4)]), [("page_viewed", 0, {})], "`session.pages` was 1 at most"),
