@@ -32,7 +32,7 @@ from schemas.log import Headers
 from schemas.outbound import outbound_json
 from schemas.topics import CUSTOMER_LOG, OUTBOUND_TOPICS
 from streams.connection import Connection
-from streams.fold import Record
+from streams.fold import Folded, Record
 from streams.partitions import partition_of
 from streams.reading import read_partition
 from streams.registry import open_schemas
@@ -141,6 +141,7 @@ class Shadow:
         self.comparisons = {name: self._comparison(name) for name in OUTBOUND_TOPICS}
         self.next_offset = self.start
         self._kept_at = self._saved_at = self.start
+        self._is_as_begun = True
 
     def _comparison(self, name: str) -> TopicComparison:
         plan, (first, end) = self._plan, self._reach.outputs[name]
@@ -160,13 +161,36 @@ class Shadow:
             for comparison in self.comparisons.values():
                 comparison.is_counting = cause >= self._plan.offsets[0]
         runner.run(self.fold.prepare(records))
+        self._is_as_begun = False
         for part in self.fold.fold(records):
-            for output in part.outputs:
-                name = self._names.get(output.topic)
-                # What customers tell each other stands in the log already.
-                if name is not None:
-                    self.comparisons[name].compare(output, cause)
+            self._compare(part, cause)
         self.next_offset = records[-1].offset + 1
+
+    def _compare(self, part: Folded, cause: int) -> None:
+        for output in part.outputs:
+            name = self._names.get(output.topic)
+            # What customers tell each other stands in the log already.
+            if name is not None:
+                self.comparisons[name].compare(output, cause)
+
+    def take_what_was_written(self, runner: asyncio.Runner, record: Record) -> None:
+        """Fold one record that follows, up to the part of it behind which nothing was written any more.
+
+        A worker's transaction ends between two parts, also within a mark; `memory` is then what it has stored.
+        """
+        runner.run(self.fold.prepare([record]))
+        self._is_as_begun = False
+        for part in self.fold.fold([record]):
+            self._compare(part, record.offset)
+            self.next_offset = part.next_offset
+            self._keep()
+            if not self.awaits():
+                break
+
+    def memory(self) -> dict[bytes, bytes]:
+        """Return what a worker would have stored by now, the position included."""
+        self._keep()
+        return self._memory
 
     def made_of(self, runner: asyncio.Runner, record: Record) -> set[str]:
         """Fold one record, and return the ids of what it leads to."""
@@ -183,6 +207,9 @@ class Shadow:
 
     def _keep(self) -> None:
         self._kept_at = self.next_offset
+        if self._is_as_begun and self._snapshot is not None:
+            # A fold that has had no record would say that it stands where the log begins, under no definitions.
+            return
         for key, value in self.fold.changes():
             if value is None:
                 self._memory.pop(key, None)

@@ -7,13 +7,13 @@ in the changelog is a record or a marker (where Faust's recovery waits for ever)
 """
 
 import asyncio
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 from aiokafka import TopicPartition
 
 from streams.clients import Clients
-from streams.fold import Fold
 
 OWNER: Final = b"f:"
 """Before the name of a worker who may write for the partition; there is no value any more where it may not."""
@@ -22,10 +22,17 @@ MOST_RECORDS_AT_ONCE = 2_000
 PATIENCE_S = 60.0
 
 
+class Restored(Protocol):
+    """Who is given what a changelog holds; a fold, for one."""
+
+    def restore(self, changes: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Take records of the changelog, oldest first."""
+
+
 class ChangelogReader:
     """One reading of a changelog partition, from its beginning, of what is committed."""
 
-    def __init__(self, fold: Fold, clients: Clients, changelog: TopicPartition) -> None:
+    def __init__(self, fold: Restored, clients: Clients, changelog: TopicPartition) -> None:
         """Prepare; the fold is given what is read."""
         self._fold = fold
         self._changelog = changelog

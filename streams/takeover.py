@@ -22,9 +22,8 @@ from collections.abc import Callable
 
 from aiokafka import TopicPartition
 
-from streams.changelog import OWNER, ChangelogReader
+from streams.changelog import OWNER, ChangelogReader, Restored
 from streams.clients import Clients
-from streams.fold import Fold
 from streams.transactions import Change, WorkerTransactions
 
 
@@ -32,7 +31,7 @@ async def take_over(
     source: TopicPartition,
     changelog: TopicPartition,
     *,
-    fold: Fold,
+    fold: Restored,
     clients: Clients,
     transactions: WorkerTransactions,
     clock: Callable[[], int],

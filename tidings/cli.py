@@ -24,6 +24,7 @@ from tidings.commands.operating import pause, resume
 from tidings.commands.preview import preview_command
 from tidings.commands.processes import ingest, worker
 from tidings.commands.publish import publish
+from tidings.commands.rebuild import rebuild_command
 from tidings.commands.replay import replay
 from tidings.commands.run import run_command
 from tidings.commands.schema import schema
@@ -55,7 +56,15 @@ _COMMANDS: Final[dict[str, dict[str, Callable[..., object]]]] = {
         "send-test": send_test,
         "simulate": simulate_command,
     },
-    "Run": {"up": up, "worker": worker, "ingest": ingest, "publish": publish, "run": run_command, "demo": demo},
+    "Run": {
+        "up": up,
+        "worker": worker,
+        "ingest": ingest,
+        "rebuild": rebuild_command,
+        "publish": publish,
+        "run": run_command,
+        "demo": demo,
+    },
     "Change what is in force": {"diff": diff, "impact": impact, "apply": apply, "pause": pause, "resume": resume},
     "See what happens, happened, and would have": {
         "status": status,

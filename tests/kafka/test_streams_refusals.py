@@ -1,10 +1,9 @@
 """What the worker refuses, and what it never leaves half done."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import cast
 
 import pytest
 from aiokafka import TopicPartition
@@ -14,7 +13,7 @@ from confluent_kafka import TopicPartition as ConfluentTopicPartition
 from schemas.topics import TopicSpec
 from streams.changelog import OWNER
 from streams.clients import KafkaClients
-from streams.fold import Fold, Output
+from streams.fold import Output
 from streams.hard_stop import REFUSED
 from streams.takeover import give_up, take_over
 from streams.topics import TopicsDiffer, admin_client, delete_topics, end_offsets, ensure_topics, partition_counts
@@ -116,7 +115,7 @@ class _Memory:
     def __init__(self) -> None:
         self.values: dict[bytes, bytes | None] = {}
 
-    def restore(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+    def restore(self, changes: Sequence[tuple[bytes, bytes | None]]) -> None:
         self.values.update(changes)
 
 
@@ -125,7 +124,7 @@ async def _take_over(world: World, transactions: WorkerTransactions) -> dict[byt
     await take_over(
         TopicPartition(f"{world.prefix}log", 0),
         TopicPartition(f"{world.prefix}changelog", 0),
-        fold=cast("Fold", memory),
+        fold=memory,
         clients=KafkaClients(world.connection),
         transactions=transactions,
         clock=wall_ms,

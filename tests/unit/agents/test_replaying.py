@@ -1,0 +1,40 @@
+"""What a shadow remembers before it has folded anything."""
+
+from pathlib import Path
+
+import msgspec
+
+from agents.catalogues import Catalogues
+from agents.customers import POSITION_KEY, Position
+from agents.replaying import Reach, ReplayPlan, Shadow
+from agents.snapshots import Snapshot, load_snapshot, save_snapshot
+from journeys.validation import definitions_from_documents
+from schemas.topics import OUTBOUND_TOPICS
+from streams.connection import Connection
+
+TOPIC = bytes(16)
+NOWHERE = Connection(bootstrap_servers="127.0.0.1:1")
+
+
+def shadow(folder: Path | None, end: int) -> Shadow:
+    plan = ReplayPlan(connection=NOWHERE, prefix="t-", partitions=1, topic_id=TOPIC, snapshots=folder)
+    reach = Reach(log_start=0, log_end=end, position=end, outputs=dict.fromkeys(OUTBOUND_TOPICS, (0, 0)))
+    return Shadow(plan, 0, reach, Catalogues(NOWHERE, "t-", definitions_from_documents))
+
+
+def test_a_snapshot_from_which_nothing_was_folded_is_saved_as_it_was(tmp_path: Path) -> None:
+    """Its position and its version of the definitions stay, so that who goes on from it stands where it was made."""
+    memory = {POSITION_KEY: msgspec.json.encode(Position(next_offset=10, catalogue=3))}
+    nothing = dict.fromkeys(OUTBOUND_TOPICS, 0)
+    made = Snapshot(topic_id=TOPIC, partition=0, next_offset=10, compared=nothing, same=nothing, memory=memory)
+    save_snapshot(tmp_path, made)
+    begun = shadow(tmp_path, 10)
+    assert begun.memory() == memory
+    begun.save()
+    assert load_snapshot(tmp_path, 0, TOPIC) == made
+
+
+def test_a_log_of_which_nothing_was_folded_stands_at_its_beginning() -> None:
+    """Without a snapshot the memory of nothing has a position too: whoever stores it can be gone on from."""
+    position = msgspec.json.decode(shadow(None, 10).memory()[POSITION_KEY], type=Position)
+    assert position.next_offset == 0
