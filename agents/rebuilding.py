@@ -31,7 +31,7 @@ from streams.clients import KafkaClients
 from streams.reading import read_partition
 from streams.takeover import give_up, take_over
 from streams.topics import end_offsets, first_offsets, members
-from streams.transactions import WorkerTransactions
+from streams.transactions import Lane
 
 ENDED_WITHIN_S: Final = 60.0
 """A broker aborts what a dead worker left open after 10 s, and looks for that every 10."""
@@ -200,7 +200,7 @@ async def _store(rebuild: Rebuild, partition: int, memory: dict[bytes, bytes], b
     """
     clients = KafkaClients(rebuild.plan.connection)
     source = TopicPartition(rebuild.plan.prefix + CUSTOMER_LOG, partition)
-    transactions = WorkerTransactions(
+    transactions = Lane(
         clients, app_id=rebuild.group, name=f"{rebuild.name}-{partition}", changelog_topic=rebuild.changelog
     )
     try:

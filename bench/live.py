@@ -23,7 +23,8 @@ from streams.connection import Connection
 from streams.topics import delete_topics
 from tidings.clock import fresh_bytes, monotonic_s, pause, wall_ms
 from tidings.seeing.addresses import read_addresses
-from tidings.seeing.asking import Samples, ask_metrics, ask_ready, total
+from tidings.seeing.asking import Samples, ask_metrics, ask_ready
+from tidings.seeing.report import keeping_up
 from tidings.settings import process_environment
 from tidings.supervisor import Supervisor
 
@@ -184,13 +185,18 @@ class LiveSystem:
             pause(every_s)
 
     def settle(self, what: str, within_s: float = PATIENCE_S) -> None:
-        """Wait until every event that was published has come to a decision; workers say so every few seconds.
+        """Wait until the ingest has taken in all that was published, and the workers have decided on it.
 
         Raises:
             LiveFailed: a process ended, or it took too long.
         """
         self.producer.flush()
-        self.wait(lambda: total(self.counted(), "tidings_events_total") >= self._count, what, within_s, every_s=0.5)
+        for place in (0, 1):
+
+            def is_through(place: int = place) -> bool:
+                return keeping_up(self.connection, self.prefix, ())[place].behind == 0
+
+            self.wait(is_through, what, within_s, every_s=0.5)
 
     def are_ready(self) -> bool:
         """Say whether every worker has its partitions, and has read them back."""

@@ -28,7 +28,7 @@ from streams.connection import Connection
 from streams.draining import BatchConsumer
 from streams.fold import Output
 from streams.topics import partition_counts
-from streams.transactions import WorkerTransactions
+from streams.transactions import Lane
 from streams.worker import run_fold_worker
 from tidings.clock import fresh_bytes, wall_ms
 from tidings.processes import WORKER_GROUP
@@ -40,14 +40,14 @@ class _Marks:
 
 
 def _watch(marks: _Marks) -> None:
-    open_partition, commit = BatchConsumer.open, WorkerTransactions.commit
+    open_partition, commit = BatchConsumer.open, Lane.commit
 
     def noted_open(consumer: BatchConsumer, tp: TP) -> None:
         marks.begin = marks.begin or Moment.now()
         open_partition(consumer, tp)
 
     async def noted_commit(
-        transactions: WorkerTransactions,
+        transactions: Lane,
         source: TopicPartition,
         outputs: Iterable[Output],
         changes: Sequence[tuple[bytes, bytes | None]],
@@ -61,7 +61,7 @@ def _watch(marks: _Marks) -> None:
         return written
 
     BatchConsumer.open = noted_open  # type: ignore[method-assign,assignment]
-    WorkerTransactions.commit = noted_commit  # type: ignore[method-assign,assignment]
+    Lane.commit = noted_commit  # type: ignore[method-assign,assignment]
 
 
 def fold_log(connection: Connection, log_prefix: str, prefix: str, folder: Path) -> None:

@@ -28,7 +28,7 @@ from streams.inbox import Inbox
 from streams.meters import Meters, Place
 from streams.takeover import give_up, take_over
 from streams.ticking import Ticking
-from streams.transactions import WorkerTransactions
+from streams.transactions import Lane
 
 log = logging.getLogger("tidings.streams")
 
@@ -73,7 +73,7 @@ class Owner:
         tp: TP,
         *,
         clients: Clients,
-        transactions: WorkerTransactions,
+        transactions: Lane,
         changelog_topic: str,
         fold: Fold,
         consumer: Reader,
@@ -87,7 +87,7 @@ class Owner:
         Args:
             tp: the partition of the log.
             clients: makes the clients of Kafka.
-            transactions: of the worker, for all its partitions.
+            transactions: the lane that this partition shares with others of the worker.
             changelog_topic: where the fold's memory is kept.
             fold: empty.
             consumer: reads the log.

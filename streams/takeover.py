@@ -24,7 +24,7 @@ from aiokafka import TopicPartition
 
 from streams.changelog import OWNER, ChangelogReader, Restored
 from streams.clients import Clients
-from streams.transactions import Change, WorkerTransactions
+from streams.transactions import Change, Lane
 
 
 async def take_over(
@@ -33,7 +33,7 @@ async def take_over(
     *,
     fold: Restored,
     clients: Clients,
-    transactions: WorkerTransactions,
+    transactions: Lane,
     clock: Callable[[], int],
 ) -> int:
     """Become the only one who can write for a partition, and give the fold its memory.
@@ -71,7 +71,7 @@ async def take_over(
                 return reader.restored
 
 
-async def give_up(source: TopicPartition, *, transactions: WorkerTransactions, now: int) -> None:
+async def give_up(source: TopicPartition, *, transactions: Lane, now: int) -> None:
     """Take the own name out of a partition; nothing may be written for it afterwards.
 
     Raises:

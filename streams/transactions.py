@@ -1,8 +1,8 @@
-"""One transactional producer per worker: what its partitions have to write goes out together, all or nothing.
+"""A lane of transactions: what the partitions that share it have to write goes out together, all or nothing.
 
 A transaction costs the same 6 to 9 ms of client and broker however little it carries, so one for each partition is too
 many where many partitions have a little each. Here whoever has something waits for his turn, and what all of them have
-by then is one transaction.
+by then is one transaction. A worker has a few lanes, for a large transaction holds up whoever shares its lane.
 
 **The fence.** Whoever takes a partition over must be the only one who can write for it from then on. So before anything
 else a worker writes its name, the transactional id that no process but it ever has, into the partition's changelog, and
@@ -45,7 +45,8 @@ TRANSACTION_TIMEOUT_MS = 10_000
 GIVE_UP_S = 15.0
 """A transaction that takes longer has been aborted by the broker; the worker stops hard."""
 DISTANCE_S = 0.01
-"""Between the beginnings of two transactions, for those who wait for their turn: at most 100/s."""
+"""Times the lanes of a worker: between the beginnings of two transactions, for those who wait for their turn. So they
+are 100 a second at most."""
 GATHER_S = 0.002
 """How long a transaction waits for others' parts once it has one."""
 MOST_BYTES = 8 * 1024 * 1024
@@ -62,11 +63,9 @@ class _Part:
         self, source: TopicPartition, outputs: Iterable[Output], changes: Sequence[Change], now: int, offset: int | None
     ) -> None:
         self.source, self.outputs, self.changes, self.now, self.offset = source, list(outputs), changes, now, offset
+        self.size = sum([len(output.value) for output in self.outputs])
         self.written: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         """The offset of its first record in the changelog; -1 where none is told."""
-
-    def size(self) -> int:
-        return sum([len(output.value) for output in self.outputs])
 
     def done(self, offset: int) -> None:
         if not self.written.done():
@@ -79,8 +78,8 @@ class _Part:
             self.written.exception()
 
 
-class WorkerTransactions:
-    """Write one worker's transactions, one after the other; not to be used after any method has raised."""
+class Lane:
+    """Write one transaction after the other; not to be used after any method has raised."""
 
     def __init__(
         self,
@@ -89,6 +88,7 @@ class WorkerTransactions:
         app_id: str,
         name: str,
         changelog_topic: str,
+        distance_s: float = DISTANCE_S,
         timed: Callable[[float], object] = lambda _: None,
     ) -> None:
         """Make the producer, which connects at `start`.
@@ -98,12 +98,14 @@ class WorkerTransactions:
             app_id: the group whose offsets are committed.
             name: the transactional id; no other process may ever have had it.
             changelog_topic: where memory is kept.
+            distance_s: least between the beginnings of two transactions, for those who wait for their turn.
             timed: hears how many seconds each transaction took.
         """
         self.name = name
         self._clients = clients
         self._app_id = app_id
         self._changelog_topic = changelog_topic
+        self._distance_s = distance_s
         self._timed = timed
         self._producer: Any = self._make(name)
         self._started: asyncio.Task[None] | None = None
@@ -176,7 +178,7 @@ class WorkerTransactions:
         loop = asyncio.get_running_loop()
         while self._failure is None:
             await self._is_free.wait()
-            remaining = self._began_at + DISTANCE_S - loop.time()
+            remaining = self._began_at + self._distance_s - loop.time()
             if remaining <= 0:
                 break
             await asyncio.sleep(remaining)
@@ -241,10 +243,9 @@ class WorkerTransactions:
 
     def _take(self) -> list[_Part]:
         """Take what waits, in order, as much as one transaction may have; the first in any case."""
-        taken, size = [self._waiting.pop(0)], 0
-        if self._waiting:
-            size = taken[0].size()
-        while self._waiting and (size := size + self._waiting[0].size()) <= MOST_BYTES:
+        taken = [self._waiting.pop(0)]
+        size = taken[0].size
+        while self._waiting and (size := size + self._waiting[0].size) <= MOST_BYTES:
             taken.append(self._waiting.pop(0))
         if not self._waiting:
             self._came.clear()

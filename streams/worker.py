@@ -17,7 +17,7 @@ from streams.hard_stop import RefusedToStart, stop_hard
 from streams.meters import Meters, Place
 from streams.owner import Owner
 from streams.topics import partition_counts
-from streams.transactions import WorkerTransactions
+from streams.transactions import DISTANCE_S, Lane
 from streams.vitals import Vitals
 
 
@@ -89,6 +89,10 @@ def _check_partition_counts(connection: Connection, source_topic: str, changelog
         stop_hard("can't start", RefusedToStart(found))
 
 
+MOST_LANES = 4
+"""Of a worker: its partitions share them, so that transactions are neither too many nor hold each other up."""
+
+
 class FoldDesk:
     """Gives each partition of an assignment an owner."""
 
@@ -122,7 +126,7 @@ class FoldDesk:
         self._app_id = app_id
         self._name = name
         self._assignments = 0
-        self._transactions: WorkerTransactions | None = None
+        self._lanes: list[Lane] = []
         self._clients = clients
         self._settle = settle
         self._stop = stop
@@ -139,18 +143,23 @@ class FoldDesk:
         self._was_assigned = True
         # A name of its own for each assignment: whoever has fenced one of them has nothing to fear from it for ever.
         self._assignments += 1
-        self._transactions = WorkerTransactions(
-            self._clients,
-            app_id=self._app_id,
-            name=f"{self._app_id}-{self._name}-{self._assignments}",
-            changelog_topic=self._changelog_topic,
-            timed=self._meters.transactions.observe,
-        )
-        for tp in sorted(partitions):
+        count = min(len(partitions), MOST_LANES)
+        self._lanes = [
+            Lane(
+                self._clients,
+                app_id=self._app_id,
+                name=f"{self._app_id}-{self._name}-{self._assignments}-{number}",
+                changelog_topic=self._changelog_topic,
+                distance_s=DISTANCE_S * count,
+                timed=self._meters.transactions.observe,
+            )
+            for number in range(count)
+        ]
+        for number, tp in enumerate(sorted(partitions)):
             owner = Owner(
                 tp,
                 clients=self._clients,
-                transactions=self._transactions,
+                transactions=self._lanes[number % count],
                 changelog_topic=self._changelog_topic,
                 fold=self._make_fold(tp.partition),
                 consumer=consumer,
@@ -170,9 +179,8 @@ class FoldDesk:
         for owner in owners.values():
             owner.stop()
         await asyncio.gather(*(owner.close() for owner in owners.values()))
-        if self._transactions is not None:
-            await self._transactions.stop()
-            self._transactions = None
+        lanes, self._lanes = self._lanes, []
+        await asyncio.gather(*(lane.stop() for lane in lanes))
 
     def deliver(self, batch: Batch) -> None:
         """Hand a batch on to whoever reads its partition."""

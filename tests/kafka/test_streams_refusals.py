@@ -17,7 +17,7 @@ from streams.fold import Output
 from streams.hard_stop import REFUSED
 from streams.takeover import give_up, take_over
 from streams.topics import TopicsDiffer, admin_client, delete_topics, end_offsets, ensure_topics, partition_counts
-from streams.transactions import WorkerTransactions
+from streams.transactions import Lane
 from tests.kafka.broker import KafkaUnderTest
 from tests.kafka.streams_world import World
 from tidings.clock import wall_ms
@@ -77,9 +77,9 @@ def test_a_missing_topic_is_refused(world: World) -> None:
     assert f"no such topic: {world.prefix}log" in world.log_of(worker)
 
 
-def _transactions(world: World, name: str) -> WorkerTransactions:
+def _transactions(world: World, name: str) -> Lane:
     prefix = world.prefix
-    return WorkerTransactions(
+    return Lane(
         KafkaClients(world.connection), app_id=f"{prefix}app", name=prefix + name, changelog_topic=f"{prefix}changelog"
     )
 
@@ -119,7 +119,7 @@ class _Memory:
         self.values.update(changes)
 
 
-async def _take_over(world: World, transactions: WorkerTransactions) -> dict[bytes, bytes | None]:
+async def _take_over(world: World, transactions: Lane) -> dict[bytes, bytes | None]:
     memory = _Memory()
     await take_over(
         TopicPartition(f"{world.prefix}log", 0),

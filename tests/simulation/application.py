@@ -1,7 +1,7 @@
 """The whole application on the reduced Kafka: a publisher, an ingest, workers, and what happens to them, by one seed.
 
 All that a promise hangs on is the real code: the ingest's merge, `Sources`, `Appender`, the desks, `Owner`,
-`WorkerTransactions`, the taking over of partitions, `CustomerFold` and the engine. Time is virtual, so that a
+`Lane`, the taking over of partitions, `CustomerFold` and the engine. Time is virtual, so that a
 session of six seconds, or a transaction's ten, costs nothing. Whoever dies is started again, as a supervisor would.
 """
 
