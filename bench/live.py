@@ -246,7 +246,9 @@ class LiveSystem:
         def follow() -> None:
             decode = msgspec.json.Decoder(_Send).decode
             while not ended.is_set():
-                messages = consumer.consume(2_000, 0.02)
+                # `consume` alone would wait for all of them, and what it has is late by that.
+                first = consumer.poll(0.02)
+                messages = [] if first is None else [first, *consumer.consume(2_000, 0)]
                 now = wall_ms()
                 for message in messages:
                     if message.error() is None:

@@ -176,8 +176,9 @@ class Owner:
             self.busy_since = asyncio.get_running_loop().time()
             if came:
                 if inbox.waiting < SLICE_RECORDS:
-                    await self._transactions.turn()
+                    await self._transactions.turn(self._source)
                 await self._fold_what_waits(inbox)
+                self._transactions.end_turn(self._source)
             await self._write_tick()
             if self._offset_is_due(idle=not came and patience_s <= tick_in_s):
                 await self._tell_offset(inbox)

@@ -47,8 +47,8 @@ GIVE_UP_S = 15.0
 DISTANCE_S = 0.01
 """Times the lanes of a worker: between the beginnings of two transactions, for those who wait for their turn. So they
 are 100 a second at most."""
-GATHER_S = 0.002
-"""How long a transaction waits for others' parts once it has one."""
+GATHER_S = 0.02
+"""How long a transaction that has a part waits at most for those who have had their turn and are folding."""
 MOST_BYTES = 8 * 1024 * 1024
 """What the outputs of several partitions in one transaction may have together."""
 
@@ -114,6 +114,10 @@ class Lane:
         self._came = asyncio.Event()
         self._is_free = asyncio.Event()
         self._is_free.set()
+        self._folding: set[TopicPartition] = set()
+        """Who has had his turn, and hasn't handed in his part yet."""
+        self._none_folds = asyncio.Event()
+        self._none_folds.set()
         self._began_at = -math.inf
         self._failure: BaseException | None = None
         self._writing: asyncio.Task[None] | None = None
@@ -173,8 +177,8 @@ class Lane:
         finally:
             await producer.stop()
 
-    async def turn(self) -> None:
-        """Wait until a transaction may begin, so as to put into it what has come by then."""
+    async def turn(self, source: TopicPartition) -> None:
+        """Wait until a transaction may begin, so as to put into it what has come by then; it waits for that part."""
         loop = asyncio.get_running_loop()
         while self._failure is None:
             await self._is_free.wait()
@@ -182,6 +186,14 @@ class Lane:
             if remaining <= 0:
                 break
             await asyncio.sleep(remaining)
+        self._folding.add(source)
+        self._none_folds.clear()
+
+    def end_turn(self, source: TopicPartition) -> None:
+        """Say that there is no part to wait for; handing one in says so, too."""
+        self._folding.discard(source)
+        if not self._folding:
+            self._none_folds.set()
 
     async def commit(
         self,
@@ -213,12 +225,17 @@ class Lane:
         part = _Part(source, outputs, changes, now, offset)
         self._waiting.append(part)
         self._came.set()
+        self.end_turn(source)
         return await part.written
 
     async def _write_all(self) -> None:
         while True:
             await self._came.wait()
-            await asyncio.sleep(GATHER_S)
+            try:
+                async with asyncio.timeout(GATHER_S):
+                    await self._none_folds.wait()
+            except TimeoutError:
+                pass
             parts = self._take()
             self._is_free.clear()
             self._began_at = asyncio.get_running_loop().time()
