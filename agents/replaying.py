@@ -97,6 +97,8 @@ class PartitionReplay(Struct, frozen=True, kw_only=True):
     undecided: int
     """Records of the log that the workers hadn't folded yet."""
     is_given_up: bool = False
+    met: frozenset[bytes] = frozenset()
+    """Of the customers who were asked about, the keys of those whom the log or the snapshot knows."""
 
 
 def reach_of(connection: Connection, prefix: str, positions: dict[int, int]) -> dict[int, Reach]:
@@ -268,10 +270,12 @@ def replay_partition(
     shadow = Shadow(plan, partition, reach, catalogues)
     end = reach.position if plan.offsets is None else min(plan.offsets[1], reach.position)
     count, undecided, is_given_up = 0, 0, False
+    met = {key for key in plan.customers if shadow.fold.customer(key) is not None}
     with asyncio.Runner() as runner:
         for records in slices(plan, partition, shadow.start, end):
             shadow.take(runner, records)
             count += len(records)
+            met |= _met(plan, records)
             shadow.keep()
             progress(shadow.next_offset)
             if shadow.differs_everywhere():
@@ -283,6 +287,7 @@ def replay_partition(
             # The workers went on meanwhile, or stand within a mark: what they wrote follows from what comes next.
             for records in slices(plan, partition, end, reach.log_end):
                 undecided += len(records)
+                met |= _met(plan, records)
                 if shadow.awaits():
                     shadow.take(runner, records)
     for comparison in shadow.comparisons.values():
@@ -297,7 +302,12 @@ def replay_partition(
         unchecked=sum(comparison.unchecked for comparison in shadow.comparisons.values()),
         undecided=undecided,
         is_given_up=is_given_up,
+        met=frozenset(met),
     )
+
+
+def _met(plan: ReplayPlan, records: Sequence[LogRecord]) -> set[bytes]:
+    return {record.key for record in records if record.key is not None} if plan.customers else set()
 
 
 def slices(plan: ReplayPlan, partition: int, start: int, end: int) -> Iterator[list[LogRecord]]:

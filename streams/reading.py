@@ -13,6 +13,8 @@ POLL_MESSAGES: Final = 5_000
 POLL_S: Final = 0.1
 _SILENT_POLLS: Final = 300
 """Half a minute without a record or an end: Kafka is away."""
+_NEAR: Final = 1_000
+"""So many offsets from an end of a partition have a record; the rest are ends of transactions, or were taken back."""
 
 
 def read_to_end(
@@ -64,6 +66,47 @@ def read_partition(connection: Connection, topic: str, partition: int, start: in
             return
         if messages:
             yield messages
+
+
+def first_and_last(
+    connection: Connection, topic: str, stretches: Mapping[int, tuple[int, int]]
+) -> dict[int, tuple[Message, Message]]:
+    """Return the first and the last committed record of a stretch of each partition.
+
+    The first is one with a key, where there is such: marks, which have none, may bear any time.
+
+    Args:
+        connection: where Kafka is.
+        topic: it must exist.
+        stretches: by partition, the first offset and the one behind the last. One without a record near either end
+            isn't in what is returned.
+
+    Raises:
+        TidingsError: Kafka doesn't answer, or refuses.
+    """
+    starts = {number: (first, min(end, first + _NEAR)) for number, (first, end) in stretches.items()}
+    ends = {number: (max(first, end - _NEAR), end) for number, (first, end) in stretches.items()}
+    firsts = {number: _first(messages) for number, messages in _near(connection, topic, starts).items()}
+    lasts = {number: messages[-1] for number, messages in _near(connection, topic, ends).items()}
+    return {number: (firsts[number], lasts[number]) for number in firsts.keys() & lasts.keys()}
+
+
+def _first(messages: Sequence[Message]) -> Message:
+    return next((message for message in messages if message.key() is not None), messages[0])
+
+
+def _near(connection: Connection, topic: str, stretches: Mapping[int, tuple[int, int]]) -> dict[int, list[Message]]:
+    wanted = {(topic, number): stretch for number, stretch in stretches.items() if stretch[0] < stretch[1]}
+    found: dict[int, list[Message]] = {}
+    if not wanted:
+        return found
+    starts, ends = ({place: stretch[side] for place, stretch in wanted.items()} for side in (0, 1))
+    for messages in _polled(connection, starts, ends):
+        for message in messages:
+            number = message.partition() or 0
+            if (message.offset() or 0) < stretches[number][1]:
+                found.setdefault(number, []).append(message)
+    return found
 
 
 def _polled(

@@ -174,7 +174,10 @@ def test_a_replay_goes_on_from_its_snapshots_also_when_the_log_before_is_gone(ke
     for done in admin.delete_records(deleted).values():
         done.result()
     assert first_offsets(kept.run.connection, log)[0] > 0
-    assert "before it only by a snapshot" in kept.replay("--horizon")[1]
+    told = kept.replay("--horizon", "--snapshots", folder)[1]
+    assert "before it only by a snapshot" in told
+    assert f"replay            possible; {PARTITIONS} of {PARTITIONS} partitions go on from a snapshot" in told
+    assert "impossible: they need the whole log, and the beginning of partition 0 is gone" in told
     code, said, wrong = kept.replay("--snapshots", folder)
     assert code == 0, said + wrong
     code, _, wrong = kept.replay("--partition=0")
@@ -223,6 +226,11 @@ def test_what_is_not_the_rules_work_is_named(kept: Kept, tmp_path: Path) -> None
         (["--offsets", "2:5"], 2, "name it with --partition"),
         (["--since", "monday"], 2, "isn't an RFC 3339 time"),
         (["--since", "2026-02-01T00:00:00Z", "--until", "2026-01-01T00:00:00Z"], 2, "isn't before"),
+        (["--customer", "nobody-knows-her"], 1, "nothing is known of nobody-knows-her"),
+        (["--until", "1971-01-01T00:00:00Z"], 1, "the log begins at"),
+        (["--since", "9999-01-01T00:00:00Z"], 1, "the log ends at"),
+        (["--definitions", "/nowhere", "--html", "/nowhere/page.html"], 1, "there is no folder /nowhere"),
+        (["--output", "/"], 1, "it is a folder"),
     ],
 )
 def test_nonsense_is_refused_in_words(kept: Kept, options: list[str], right_code: int, said: str) -> None:

@@ -1,5 +1,7 @@
 """What several commands ask for in the same way."""
 
+import errno
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,6 +65,24 @@ def read_until(text: str | None) -> Millis | None:
     except ValueError as error:
         msg = f"--until: {error}"
         raise WrongUsage(msg) from None
+
+
+def refuse_unwritable(*files: Path | None) -> None:
+    """Make sure that files can be written once there is something to be written, and leave nothing behind.
+
+    Raises:
+        TidingsError: one of them can't.
+    """
+    for file in files:
+        if file is None:
+            continue
+        folder = file.parent
+        if file.is_dir():
+            raise TidingsError(f"can't write {file}: it is a folder; name a file in it")
+        if not folder.is_dir():
+            raise TidingsError(f"can't write {file}: there is no folder {folder}; make it, or name another")
+        if not os.access(file if file.exists() else folder, os.W_OK):
+            raise TidingsError(f"can't write {file}: {os.strerror(errno.EACCES)}; name another place")
 
 
 @contextmanager

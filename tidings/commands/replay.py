@@ -1,5 +1,6 @@
 """`tidings replay`: the customer log once more, through the same rules, held against what was decided then."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from agents.catalogues import read_versions
 from agents.comparing import Difference, Span
 from agents.customers import Position
+from agents.kept_log import KeptPartition, kept_log, nothing_in
 from agents.replaying import (
     Cause,
     PartitionReplay,
@@ -30,9 +32,11 @@ from schemas.topics import CUSTOMER_LOG, DECISIONS, SEND_TOPICS, WEBHOOK_CALLS
 from streams.connection import Connection
 from streams.topics import partition_counts
 from tidings.clock import monotonic_s
+from tidings.commands.options import refuse_unwritable
 from tidings.commands.processes import reached
 from tidings.commands.showing import folding_shown
 from tidings.commands.what_if import what_if
+from tidings.horizon import horizon_lines
 from tidings.processes import topic_ids
 from tidings.replaying import first_cause, first_difference, replay_all, spelled_out
 from tidings.settings import process_environment, read_settings
@@ -84,12 +88,15 @@ def replay(
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="With --definitions: a page for a browser.")
     ] = None,
-    horizon: Annotated[bool, typer.Option("--horizon", help="Only say how far back a replay can go.")] = False,
+    horizon: Annotated[
+        bool, typer.Option("--horizon", help="Only say how far back one can go; --snapshots counts.")
+    ] = False,
 ) -> None:
     """Fold the customer log again and compare every decision and send with what was recorded; nothing is sent.
 
     Ends with 1 if anything differs. With --definitions, says what would have been sent under other definitions.
     """
+    refuse_unwritable(output, html)
     settings = read_settings(process_environment())
     console = Console(highlight=False, soft_wrap=True)
     connection, prefix = reached(settings), settings.topic_prefix
@@ -99,16 +106,16 @@ def replay(
         raise TidingsError(f"there is no topic {log}: nothing has run here, or another prefix (TIDINGS_TOPIC_PREFIX)")
     positions = _positions(connection, prefix, count)
     reaches = reach_of(connection, prefix, {number: one.next_offset for number, one in positions.items()})
+    topic_id = topic_ids(connection, [log])[log]
+    within = _span(since, until)
     if horizon:
-        _tell_horizon(console, log, reaches)
+        for line in horizon_lines(log, kept_log(connection, prefix, reaches, topic_id, snapshots)):
+            console.print(line)
         return
+    if since is not None or until is not None:
+        _refuse_lost(kept_log(connection, prefix, reaches, topic_id, None), since, until)
     if definitions is not None:
-        if customers or partitions or offsets or snapshots or processes:
-            raise WrongUsage(
-                "--definitions is about everybody: of the other options it takes --since, --until, --mode,"
-                " --compare, --output and --html"
-            )
-        within = _span(since, until)
+        _refuse_parts(customers, partitions, offsets, snapshots, processes)
         what_if(
             connection, prefix, reaches, definitions, mode=mode, compare=compare, output=output, html=html,
             since=None if since is None else within.since, until=None if until is None else within.until,
@@ -118,8 +125,8 @@ def replay(
         raise WrongUsage("--compare, --mode and --html go with --definitions DIR, the definitions to compare with")
     keys = customer_keys(customers or ())
     plan = ReplayPlan(
-        connection=connection, prefix=prefix, partitions=count, topic_id=topic_ids(connection, [log])[log],
-        within=_span(since, until), customers=keys, offsets=_offsets(offsets, partitions or []), snapshots=snapshots,
+        connection=connection, prefix=prefix, partitions=count, topic_id=topic_id,
+        within=within, customers=keys, offsets=_offsets(offsets, partitions or []), snapshots=snapshots,
         registry_url=settings.schema_registry_url,
     )  # fmt: skip
     chosen = _chosen(partitions, count) or (partitions_of(keys, count) if keys else sorted(reaches))
@@ -129,6 +136,7 @@ def replay(
     began = monotonic_s()
     with folding_shown() as progress:
         results = replay_all(plan, reaches, progress, processes)
+    _refuse_unknown(customers or (), results)
     _tell(console, plan, reaches, results, monotonic_s() - began)
     if output is not None:
         _write(output, results)
@@ -147,6 +155,26 @@ def _span(since: str | None, until: str | None) -> Span:
     if first >= last:
         raise WrongUsage(f"--since {since} isn't before --until {until}")
     return Span(first, last)
+
+
+def _refuse_lost(kept: Sequence[KeptPartition], since: str | None, until: str | None) -> None:
+    """Make sure that a span has anything to look at.
+
+    Raises:
+        TidingsError: nothing of it is in the log.
+    """
+    first = None if since is None else _instant("--since", since)
+    nothing = nothing_in(kept, first, None if until is None else _instant("--until", until))
+    if nothing is not None:
+        raise TidingsError(nothing)
+
+
+def _refuse_parts(*asked: object) -> None:
+    if any(asked):
+        raise WrongUsage(
+            "--definitions is about everybody: of the other options it takes --since, --until, --mode,"
+            " --compare, --output and --html"
+        )
 
 
 def _instant(option: str, text: str) -> Millis:
@@ -185,13 +213,19 @@ def _other_rules(connection: Connection, prefix: str) -> list[str]:
     ]
 
 
-def _tell_horizon(console: Console, log: str, reaches: dict[int, Reach]) -> None:
-    for number, reach in sorted(reaches.items()):
-        kept = reach.log_end - reach.log_start
-        told = f"{log} {number}: {kept:,} offsets, "
-        told += f"from {reach.log_start:,}; before it only by a snapshot" if reach.log_start else "from its beginning"
-        cut = [name for name, (first, _) in reach.outputs.items() if first]
-        console.print(told + (f"; {', '.join(cut)} have lost their beginnings and can't be compared" if cut else ""))
+def _refuse_unknown(customers: Sequence[str], results: list[PartitionReplay]) -> None:
+    """Make sure that whoever was asked about stands in the log.
+
+    Raises:
+        TidingsError: somebody doesn't.
+    """
+    met = {key for result in results for key in result.met}
+    unknown = [one for one, key in zip(customers, customer_keys(customers), strict=True) if key not in met]
+    if unknown:
+        raise TidingsError(
+            f"nothing is known of {', '.join(unknown)}: the log has no record of such a customer; a visitor is called"
+            " a:ID"
+        )
 
 
 def _tell(
