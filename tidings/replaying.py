@@ -16,8 +16,13 @@ from agents.catalogues import Catalogues
 from agents.comparing import Difference
 from agents.replaying import Cause, PartitionReplay, Reach, ReplayPlan, find_cause, replay_partition
 from journeys.validation import definitions_from_documents
+from journeys.newest import newest_events
+from schemas.customer import Customer
 from schemas.errors import TidingsError
 from schemas.events import Json
+from schemas.instants import format_instant
+from schemas.kept_events import kept_event
+from schemas.log import encode_event
 
 LOOK_EVERY_S: Final = 0.2
 _done = multiprocessing.get_context("spawn").Array(c_longlong, 0)
@@ -138,18 +143,32 @@ def first_cause(plan: ReplayPlan, reaches: dict[int, Reach], results: Sequence[P
 
 
 def spelled_out(value: object) -> Json:
-    """Write a state with the full names of what it holds; what has its default is left out."""
+    """Write a state with the full names of what it holds; what has its default is left out.
+
+    Events that it keeps are spelled out as well; of ids that it has only hashes of, these are written in hex.
+    """
     if isinstance(value, Struct):
         fields = [(field, getattr(value, field.name)) for field in structs.fields(value)]
-        return {field.name: spelled_out(held) for field, held in fields if not _is_default(field, held)}
+        told = {field.name: spelled_out(held) for field, held in fields if not _is_default(field, held)}
+        if isinstance(value, Customer) and value.recent:
+            told["recent"] = [{"at": format_instant(at), "type": name} for at, name in newest_events(value)]
+        return told
     if isinstance(value, dict):
         return {str(key): spelled_out(held) for key, held in value.items()}
     if isinstance(value, list | tuple):
         return [spelled_out(held) for held in value]
     if isinstance(value, bytes):
-        value = msgspec.json.decode(value)
-    told: Json = value  # type: ignore[assignment]
-    return told
+        return _spelled_bytes(value)
+    plain: Json = value  # type: ignore[assignment]
+    return plain
+
+
+def _spelled_bytes(value: bytes) -> Json:
+    try:
+        event: Json = msgspec.json.decode(encode_event(kept_event(value)))
+    except msgspec.DecodeError:
+        return value.hex()
+    return event
 
 
 def _is_default(field: structs.FieldInfo, held: object) -> bool:
