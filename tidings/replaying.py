@@ -15,8 +15,8 @@ from msgspec import Struct, structs
 from agents.catalogues import Catalogues
 from agents.comparing import Difference
 from agents.replaying import Cause, PartitionReplay, Reach, ReplayPlan, find_cause, replay_partition
-from journeys.validation import definitions_from_documents
 from journeys.newest import newest_events
+from journeys.validation import definitions_from_documents
 from schemas.customer import Customer
 from schemas.errors import TidingsError
 from schemas.events import Json
