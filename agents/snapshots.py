@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from journeys.catalogue import RULES_VERSION
-from schemas.customer import FORMAT
+from schemas.customer import TIGHT_FORMAT
 from schemas.errors import TidingsError
 
 LAYOUT: Final = 1
@@ -32,7 +32,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     """The last value of each key of the changelog."""
     layout: int = LAYOUT
     rules_version: int = RULES_VERSION
-    state_format: int = FORMAT
+    state_format: int = TIGHT_FORMAT
+    """The newest format of a state that it may hold."""
 
 
 _decoder: Final = msgspec.msgpack.Decoder(Snapshot)
@@ -81,4 +82,4 @@ def load_snapshot(folder: Path, partition: int, topic_id: bytes) -> Snapshot | N
         msg = f"{file} is a snapshot of another log: name another folder"
         raise TidingsError(msg)
     known = (snapshot.layout, snapshot.rules_version, snapshot.state_format)
-    return snapshot if known == (LAYOUT, RULES_VERSION, FORMAT) else None
+    return snapshot if known == (LAYOUT, RULES_VERSION, TIGHT_FORMAT) else None

@@ -105,7 +105,8 @@ def told_state(sizes: list[StateSize]) -> str:
     """Say what states weigh, a line for each."""
     return "\n".join(
         f"State of a {size.who} customer with {size.executions} executions and {size.events} events:"
-        f" {size.state_bytes:,} bytes ({', '.join(f'{name} {weight:,}' for name, weight in size.largest.items())})."
+        f" {size.state_bytes:,} bytes, {size.plain_bytes:,} before compressing"
+        f" ({', '.join(f'{name} {weight:,}' for name, weight in size.largest.items())})."
         for size in sizes
     )
 

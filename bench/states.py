@@ -18,7 +18,7 @@ from msgspec import Raw, Struct
 from agents.engine import Engine
 from journeys.catalogue import compile_catalogue
 from journeys.validation import definitions_from_documents
-from schemas.customer import Customer, Head, encode_customer
+from schemas.customer import Customer, Head, encode_customer, store_customer
 from schemas.events import Event, Json, Stream
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
 from tables.customers import CustomersTable
@@ -46,6 +46,9 @@ class StateSize(Struct, frozen=True, kw_only=True):
 
     who: str
     state_bytes: int
+    """As it is stored, with its head."""
+    plain_bytes: int
+    """Before it is compressed; the same where it isn't."""
     executions: int
     events: int
     largest: dict[str, int]
@@ -75,7 +78,8 @@ def _weigh(who: str, folders: list[str], history: list[_Entry], until: Millis) -
     fields = {name: _weight(customer, name) for name in customer.__struct_fields__}
     heaviest = sorted(fields, key=lambda name: -fields[name])[:8]
     return StateSize(
-        state_bytes=len(encode_customer(customer, head)),
+        state_bytes=len(store_customer(customer, head)),
+        plain_bytes=len(encode_customer(customer, head)),
         who=who,
         executions=len(customer.executions),
         events=len(history),

@@ -5,11 +5,17 @@ a single state. A state is a map in which everything that has its default is lef
 known of her, and a field that is new changes no byte (so no `state_hash`) of a state that doesn't use it. The format
 number rises when an old state can't be read as it stands.
 
+A large state of somebody who is in a workflow is stored compressed, under a format number of its own: half of it are
+names that come again. It takes 15 us to write and 6 to read (DEFLATE, the fastest level), once for a transaction, which
+is little beside a mail's 150; whoever is in none is left plain, since an event of hers takes less than that altogether.
+What is moved, hashed or compared is never compressed: the bytes depend on the machine's zlib, and no decision may.
+
 The state is changed in place while an input is folded. What is committed is the bytes; a live object whose
 bytes were not committed dies with its worker.
 """
 
 import struct
+import zlib
 from typing import Final
 
 import msgspec
@@ -21,6 +27,11 @@ from schemas.events import Json
 from schemas.instants import Millis
 
 FORMAT: Final = 4
+TIGHT_FORMAT: Final = 5
+"""The same, compressed behind the head."""
+TIGHT_FROM: Final = 1_000
+"""The bytes behind the head from which on compressing is worth its time."""
+_RAW_DEFLATE: Final = -15
 NO_DEADLINE: Final[Millis] = 2**63 - 1
 NEVER: Final[Millis] = -(2**62)
 """The time of somebody for whom nothing was decided yet."""
@@ -541,9 +552,21 @@ _decoder: Final = msgspec.msgpack.Decoder(Customer)
 
 
 def encode_customer(customer: Customer, head: Head) -> bytes:
-    """Encode a customer behind her head."""
+    """Encode a customer behind her head, for whoever copies, moves or compares her."""
+    return _encode_head(FORMAT, head) + _encoder.encode(customer)
+
+
+def store_customer(customer: Customer, head: Head) -> bytes:
+    """Encode a customer as the table keeps her: a large one who is in a workflow is compressed."""
+    content = _encoder.encode(customer)
+    if len(content) < TIGHT_FROM or not customer.executions:
+        return _encode_head(FORMAT, head) + content
+    return _encode_head(TIGHT_FORMAT, head) + zlib.compress(content, level=1, wbits=_RAW_DEFLATE)
+
+
+def _encode_head(format_number: int, head: Head) -> bytes:
     deadline = NO_DEADLINE if head.deadline is None else head.deadline
-    return _HEAD.pack(FORMAT, head.catalogue, deadline, head.last_offset) + _encoder.encode(customer)
+    return _HEAD.pack(format_number, head.catalogue, deadline, head.last_offset)
 
 
 def decode_head(stored: bytes) -> Head:
@@ -553,12 +576,16 @@ def decode_head(stored: bytes) -> Head:
         UnreadableState: another format.
     """
     format_number, catalogue, deadline, last_offset = _HEAD.unpack_from(stored)
-    if format_number != FORMAT:
-        msg = f"a customer state has format {format_number}, this version reads {FORMAT}: use the version that wrote it"
+    if format_number not in {FORMAT, TIGHT_FORMAT}:
+        msg = (
+            f"a customer state has format {format_number}, this version reads {FORMAT} and {TIGHT_FORMAT}: use the "
+            "version that wrote it"
+        )
         raise UnreadableState(msg)
     return Head(catalogue=catalogue, deadline=None if deadline == NO_DEADLINE else deadline, last_offset=last_offset)
 
 
 def decode_customer(stored: bytes) -> Customer:
-    """Decode the state behind the head."""
-    return _decoder.decode(memoryview(stored)[HEAD_BYTES:])
+    """Decode the state behind the head, compressed or not."""
+    content = memoryview(stored)[HEAD_BYTES:]
+    return _decoder.decode(zlib.decompress(content, wbits=_RAW_DEFLATE) if stored[0] == TIGHT_FORMAT else content)

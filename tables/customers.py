@@ -11,7 +11,7 @@ use would, without moving anybody for each event.
 from collections.abc import Iterator
 from typing import Final
 
-from schemas.customer import Customer, Head, decode_customer, decode_head, encode_customer
+from schemas.customer import Customer, Head, decode_customer, decode_head, store_customer
 from schemas.instants import Millis
 from tables.due import DueIndex
 
@@ -135,7 +135,7 @@ class CustomersTable:
         """
         live = self._young
         changes = [
-            (key, encode_customer(live[key], Head(catalogue=catalogue, deadline=deadline, last_offset=offset)))
+            (key, store_customer(live[key], Head(catalogue=catalogue, deadline=deadline, last_offset=offset)))
             for key, deadline in self._changed.items()
         ]
         self._stored.update(changes)

@@ -17,6 +17,7 @@ from msgspec import Struct
 from agents.customers import POSITION_KEY, CustomerFold, Position
 from agents.ingest import MergingIngest, Surroundings
 from journeys.catalogue import Catalogue
+from schemas.customer import decode_customer
 from schemas.events import STREAM_OF_TOPIC
 from schemas.instants import Millis
 from schemas.log import END, POSITION, SEQUENCE, CatalogueMark, encode_mark, header, pack_number
@@ -315,7 +316,8 @@ class Application:
 
     def _states(self) -> dict[bytes, bytes]:
         latest = {entry.key or b"": entry.value for entry in self._committed(CUSTOMERS_CHANGELOG)}
-        return {key: value[20:] for key, value in sorted(latest.items()) if key[:2] in {b"c:", b"a:"} and value}
+        kept = {key: value for key, value in sorted(latest.items()) if key[:2] in {b"c:", b"a:"} and value}
+        return {key: msgspec.msgpack.encode(decode_customer(value)) for key, value in kept.items()}
 
 
 def _remembered(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:

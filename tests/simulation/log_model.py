@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from agents.customers import CustomerFold
 from journeys.catalogue import Catalogue
+from schemas.customer import decode_customer
 from schemas.instants import Millis
 from schemas.linking import LINK, MergeOut, encode_link, log_records
 from schemas.log import (
@@ -90,13 +91,13 @@ class Application:
         return [decision_record(value) if topic == DECISIONS else send_record(value) for _, value, topic in placed]
 
     def states(self) -> dict[bytes, bytes]:
-        """Return what is stored of every customer, without the head; nothing may wait any more."""
+        """Return what is stored of every customer, without the head and plain; nothing may wait any more."""
         found: dict[bytes, bytes] = {}
         for lane in self._lanes:
             for key, value in lane.changelog.items():
                 assert not key.startswith(b"w:") or value is None, f"something waits for ever: {key!r} {value!r}"
                 if key[:2] in {b"c:", b"a:"} and value is not None:
-                    found[key] = value[20:]
+                    found[key] = msgspec.msgpack.encode(decode_customer(value))
         return found
 
     # The ingest ----------------------------------------------------------------------------------------------
