@@ -11,9 +11,10 @@ to by then must stand there, and what stands there beyond it must follow from wh
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from confluent_kafka import Message
 from msgspec import Struct
@@ -28,7 +29,6 @@ from journeys.catalogue import Catalogue
 from schemas.customer import Customer, Head, decode_customer, encode_customer
 from schemas.errors import TidingsError
 from schemas.instants import Millis
-from schemas.log import Headers
 from schemas.outbound import outbound_json
 from schemas.topics import CUSTOMER_LOG, OUTBOUND_TOPICS
 from streams.connection import Connection
@@ -39,8 +39,9 @@ from streams.registry import open_schemas
 from streams.topics import end_offsets, first_offsets
 
 SLICE: Final = 1_000
-KEEP_EVERY: Final = 20_000
-"""Records between two times that customers are encoded, so that those who aren't looked at needn't be kept decoded."""
+KEEP_BYTES: Final = 8_000_000
+"""Of changed customers, as they are stored: then all are encoded, so that those who aren't looked at needn't be kept
+decoded. A worker encodes whoever has changed with each transaction; nobody asks that of a shadow."""
 SNAPSHOT_EVERY: Final = 200_000
 """Records between two snapshots."""
 MOST_DIFFERENCES: Final = 1_000
@@ -142,7 +143,8 @@ class Shadow:
         self._names = {plan.prefix + name: name for name in OUTBOUND_TOPICS}
         self.comparisons = {name: self._comparison(name) for name in OUTBOUND_TOPICS}
         self.next_offset = self.start
-        self._kept_at = self._saved_at = self.start
+        self._changed_bytes = 0
+        self._saved_at = self.start
         self._is_as_begun = True
 
     def _comparison(self, name: str) -> TopicComparison:
@@ -169,6 +171,7 @@ class Shadow:
         self.next_offset = records[-1].offset + 1
 
     def _compare(self, part: Folded, cause: int) -> None:
+        self._changed_bytes = part.changed_bytes
         for output in part.outputs:
             name = self._names.get(output.topic)
             # What customers tell each other stands in the log already.
@@ -202,13 +205,13 @@ class Shadow:
 
     def keep(self) -> None:
         """Let go of customers who aren't looked at, and now and then write a snapshot."""
-        if self.next_offset - self._kept_at >= KEEP_EVERY:
+        if self._changed_bytes > KEEP_BYTES:
             self._keep()
         if self.next_offset - self._saved_at >= SNAPSHOT_EVERY:
             self.save()
 
     def _keep(self) -> None:
-        self._kept_at = self.next_offset
+        self._changed_bytes = 0
         if self._is_as_begun and self._snapshot is not None:
             # A fold that has had no record would say that it stands where the log begins, under no definitions.
             return
@@ -315,26 +318,42 @@ def slices(plan: ReplayPlan, partition: int, start: int, end: int) -> Iterator[l
 
     Where offsets are asked about, a slice begins with the first of them.
     """
+    read = read_partition(plan.connection, plan.prefix + CUSTOMER_LOG, partition, start, end)
+    records = ([log_record(message, partition) for message in messages] for messages in read)
+    if plan.offsets is None and not plan.customers:
+        for some in records:
+            yield from (some[place : place + SLICE] for place in range(0, len(some), SLICE))
+    else:
+        yield from asked_about(plan, records)
+
+
+def asked_about(plan: ReplayPlan, read: Iterable[list[LogRecord]]) -> Iterator[list[LogRecord]]:
+    """Yield what a plan asks about of records, as `slices` does."""
     edge, waiting = None if plan.offsets is None else plan.offsets[0], list[LogRecord]()
-    for messages in read_partition(plan.connection, plan.prefix + CUSTOMER_LOG, partition, start, end):
-        for message in messages:
-            record = log_record(message, partition)
-            if plan.customers and record.key is not None and record.key not in plan.customers:
-                continue
-            if len(waiting) >= SLICE or (edge is not None and record.offset >= edge):
-                if waiting:
-                    yield waiting
-                waiting = []
-                edge = None if edge is not None and record.offset >= edge else edge
-            waiting.append(record)
+    for record in chain.from_iterable(read):
+        if plan.customers and record.key is not None and record.key not in plan.customers:
+            continue
+        if len(waiting) >= SLICE or (edge is not None and record.offset >= edge):
+            if waiting:
+                yield waiting
+            waiting = []
+            edge = None if edge is not None and record.offset >= edge else edge
+        waiting.append(record)
     if waiting:
         yield waiting
 
 
 def log_record(message: Message, partition: int) -> LogRecord:
     """Make a record of a message."""
-    offset, timestamp = message.offset() or 0, message.timestamp()[1]
-    return LogRecord(offset, timestamp, message.key(), message.value(), _headers(message), partition)
+    # A consumer's messages hold bytes, and pairs of text and bytes; the stubs allow for what a producer may give too.
+    return LogRecord(
+        message.offset() or 0,
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        message.headers() or (),  # type: ignore[arg-type]
+        partition,
+    )
 
 
 def written(plan: ReplayPlan, name: str, partition: int, start: int, end: int) -> Iterator[Written]:
@@ -344,7 +363,9 @@ def written(plan: ReplayPlan, name: str, partition: int, start: int, end: int) -
     try:
         for messages in read_partition(plan.connection, plan.prefix + name, partition, start, end):
             for message in messages:
-                value = outbound_json(name, _bytes(message.value()), schemas.schema)
+                value = _bytes(message.value())
+                if not value.startswith(b"{"):
+                    value = outbound_json(name, value, schemas.schema)
                 yield Written(_bytes(message.key()), value, message.timestamp()[1], message.offset() or 0)
     finally:
         schemas.close()
@@ -353,11 +374,6 @@ def written(plan: ReplayPlan, name: str, partition: int, start: int, end: int) -
 def _bytes(found: str | bytes | None) -> bytes:
     # A consumer hands over bytes; the stubs allow for what a producer may give as well.
     return found or b""  # type: ignore[return-value]
-
-
-def _headers(message: Message) -> Headers:
-    # librdkafka's messages hold pairs of text and bytes; its stubs allow for what a producer may give as well.
-    return cast("Headers", message.headers() or ())
 
 
 def begun_fold(plan: ReplayPlan, catalogues: Catalogues, memory: dict[bytes, bytes]) -> CustomerFold:

@@ -6,8 +6,9 @@ import msgspec
 
 from agents.catalogues import Catalogues
 from agents.customers import POSITION_KEY, Position
-from agents.replaying import Reach, ReplayPlan, Shadow
+from agents.replaying import SLICE, Reach, ReplayPlan, Shadow, asked_about
 from agents.snapshots import Snapshot, load_snapshot, save_snapshot
+from agents.world import LogRecord
 from journeys.validation import definitions_from_documents
 from schemas.topics import OUTBOUND_TOPICS
 from streams.connection import Connection
@@ -38,3 +39,23 @@ def test_a_log_of_which_nothing_was_folded_stands_at_its_beginning() -> None:
     """Without a snapshot the memory of nothing has a position too: whoever stores it can be gone on from."""
     position = msgspec.json.decode(shadow(None, 10).memory()[POSITION_KEY], type=Position)
     assert position.next_offset == 0
+
+
+def records(*customers: str, start: int = 0) -> list[LogRecord]:
+    """Return records of customers, one after the other; `-` is a mark."""
+    keys = [None if name == "-" else f"c:{name}".encode() for name in customers]
+    return [LogRecord(start + place, 0, key, b"{}", ()) for place, key in enumerate(keys)]
+
+
+def test_of_others_than_asked_about_nothing_is_folded_but_marks() -> None:
+    plan = ReplayPlan(connection=NOWHERE, prefix="t-", partitions=1, topic_id=TOPIC, customers=(b"c:ada",))
+    read = [records("ada", "bob", "-"), records("bob", start=3), records("ada", start=4)]
+    assert [[record.offset for record in some] for some in asked_about(plan, read)] == [[0, 2, 4]]
+
+
+def test_a_slice_begins_with_the_first_offset_that_is_asked_about() -> None:
+    """What is before it is folded by itself, however it was read; no slice is longer than it may be."""
+    plan = ReplayPlan(connection=NOWHERE, prefix="t-", partitions=1, topic_id=TOPIC, offsets=(3, 9_999))
+    read = [records("ada", "bob"), records(*("ada",) * (SLICE + 10), start=2)]
+    found = [[record.offset for record in some] for some in asked_about(plan, read)]
+    assert [(some[0], len(some)) for some in found] == [(0, 3), (3, SLICE), (SLICE + 3, 9)]
