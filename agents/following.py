@@ -6,23 +6,28 @@
   recorded once a day, and here every time, for somebody asks why
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from agents.catalogues import Catalogues
 from agents.customers import NO_CATALOGUE
 from agents.engine import Engine, appended_at, customer_name
 from agents.identity import answered, receive, route
 from agents.outcomes import Outcome
+from agents.replaying import log_record
+from agents.resuming import Resumed, resume
+from agents.snapshots import Snapshot
+from agents.world import LogRecord
 from journeys.catalogue import Catalogue
 from journeys.decide import Due, deadline, decide
 from schemas.customer import Customer, Head, decode_customer, encode_customer
 from schemas.decisions import Effect
 from schemas.errors import TidingsError
 from schemas.events import Event, customer_key
-from schemas.instants import DAY_MS, Millis
+from schemas.instants import DAY_MS, Millis, format_instant
 from schemas.linking import LINK
 from schemas.log import SEQUENCE, SOURCE, CatalogueMark, Command, Headers, decode_event, decode_mark, header
 from schemas.topics import CUSTOMER_LOG
@@ -66,6 +71,10 @@ class Story(Struct, frozen=True, kw_only=True):
     steps: list[Followed]
     others: list[str]
     """Who else was met, where that is known."""
+    is_resumed: bool = False
+    """Whether the log before the first step is deleted, and a snapshot stands for it."""
+    begun: Customer | None = None
+    """Her state in that snapshot; None where nothing was known of her then."""
 
 
 class Follower:
@@ -172,8 +181,9 @@ def follow_events(
 
 
 def follow_log(
-    connection: Connection, prefix: str, partitions: int, catalogues: Catalogues, key: bytes, until: Millis | None
-) -> Story:
+    connection: Connection, prefix: str, partitions: int, catalogues: Catalogues, key: bytes, until: Millis | None,
+    snapshot: Snapshot | None = None,
+) -> Story:  # fmt: skip
     """Follow a customer through the customer log: her own records, and the marks of her partition.
 
     Args:
@@ -183,37 +193,70 @@ def follow_log(
         catalogues: the versions that marks name.
         key: hers in the log.
         until: how far; None: to the end.
+        snapshot: of her partition, where she is followed from if the log's beginning is gone.
 
     Raises:
-        TidingsError: the log's beginning is gone, a version can't be used, or Kafka doesn't answer.
+        TidingsError: the log's beginning is gone without a snapshot, a version can't be used, or Kafka doesn't answer.
     """
     log, partition = prefix + CUSTOMER_LOG, partition_of(key, partitions)
     first, end = first_offsets(connection, log)[partition], end_offsets(connection, log)[partition]
-    if first > 0:
+    begun = snapshot if first > 0 else None
+    if first > 0 and (begun is None or begun.next_offset < first):
         msg = (
             f"partition {partition} of {log} begins at offset {first:,}: what came before is deleted, and with it what"
-            " her state was made of; explain can go back as far as the log is kept (retention.ms of the topic)"
+            " her state was made of; explain can go back as far as the log is kept (retention.ms of the topic), or go"
+            " on from a snapshot that `tidings replay --snapshots DIR` has left from there on: name its folder with"
+            " --snapshots"
         )
         raise TidingsError(msg)
-    follower = Follower(Engine(CustomersTable(), NO_CATALOGUE), key)
+    read = read_partition(connection, log, partition, 0 if begun is None else begun.next_offset, end)
+    records = (log_record(message, partition) for messages in read for message in messages)
+    return follow_records(records, catalogues.load, key, until, None if begun is None else begun.memory)
+
+
+def follow_records(
+    records: Iterable[LogRecord], load: Callable[[int], Catalogue], key: bytes, until: Millis | None,
+    memory: Mapping[bytes, bytes] | None = None,
+) -> Story:  # fmt: skip
+    """Follow a customer through records of her partition.
+
+    Args:
+        records: in their order, from the beginning or from where a memory was taken.
+        load: returns the version of the definitions with this number.
+        key: hers in the log.
+        until: how far; None: to the end.
+        memory: what a worker had stored of the partition before the first record; None at its beginning.
+
+    Raises:
+        TidingsError: what is known begins only behind `until`, or a version can't be used.
+    """
+    resumed = Resumed(Engine(CustomersTable(), NO_CATALOGUE)) if memory is None else resume(memory, key, load)
+    follower = Follower(resumed.engine, key)
+    known = None if memory is None else resumed.engine.table.peek(key)
+    begun = None if known is None else copied(known)
     seen: set[bytes] = set()
-    for messages in read_partition(connection, log, partition, first, end):
-        for message in messages:
-            at, own, headers = message.timestamp()[1], _bytes(message.key()), _headers(message.headers())
-            if until is not None and at > until:
-                continue
-            follower.move(at)
-            value = _bytes(message.value()) or b""
-            if own is None:
-                _take_mark(follower, value, at, headers, catalogues)
-            elif own == key and not _was_seen(seen, header(headers, SOURCE)):
-                _take_own(follower, value, at, headers)
-            # What she writes to others stands in the log, and so do their answers.
-            follower.engine.take_letters()
+    for record in records:
+        at, headers = record.timestamp, record.headers
+        if until is not None and at > until:
+            if memory is not None and follower.at is None:
+                raise TidingsError(f"what happened up to {format_instant(until)} is deleted; name a later --at")
+            continue
+        follower.move(at)
+        value = record.value or b""
+        source = header(headers, SOURCE)
+        if record.key is None:
+            _take_mark(follower, value, at, headers, load)
+        elif record.key == key and not _was_seen(seen, source) and not resumed.has_seen(source):
+            _take_own(follower, value, at, headers)
+        # What she writes to others stands in the log, and so do their answers.
+        follower.engine.take_letters()
+    if follower.at is None and memory is not None:
+        # Nothing came since: what the snapshot knows is all.
+        follower.move(max(resumed.engine.passed or 0, 0 if begun is None else begun.now))
     if until is not None and follower.at is not None:
         follower.move(until)
         follower.note(follower.engine.fire(until))
-    return follower.story()
+    return replace(follower.story(), is_resumed=memory is not None, begun=begun)
 
 
 def ahead(story: Story) -> Iterator[Followed]:
@@ -235,11 +278,13 @@ def ahead(story: Story) -> Iterator[Followed]:
             return
 
 
-def _take_mark(follower: Follower, value: bytes, at: Millis, headers: Headers, catalogues: Catalogues) -> None:
+def _take_mark(
+    follower: Follower, value: bytes, at: Millis, headers: Headers, load: Callable[[int], Catalogue]
+) -> None:
     engine, mark = follower.engine, decode_mark(value)
     if isinstance(mark, CatalogueMark):
         if mark.number > engine.in_force.number:
-            follower.note(engine.take_over(catalogues.load(mark.number), at))
+            follower.note(engine.take_over(load(mark.number), at))
     elif isinstance(mark, Command):
         follower.note(engine.obey(mark, at))
     else:
@@ -266,12 +311,3 @@ def _was_seen(seen: set[bytes], source: bytes | None) -> bool:
         return True
     seen.add(source)
     return False
-
-
-def _bytes(found: str | bytes | None) -> bytes | None:
-    # A consumer hands over bytes; the stubs allow for what a producer may give as well.
-    return found  # type: ignore[return-value]
-
-
-def _headers(found: object) -> Headers:
-    return found or ()  # type: ignore[return-value]

@@ -60,12 +60,13 @@ def _whole_log(kept: Sequence[KeptPartition]) -> str:
 
 
 def _explain(kept: Sequence[KeptPartition]) -> str:
-    lost = [one for one in kept if not one.is_whole]
-    if not lost:
-        return "possible of everybody"
+    lost = [one for one in kept if one.begins_at is None]
+    resumed = [one for one in kept if one.begins_at is not None and not one.is_whole]
     if len(lost) == len(kept):
-        return "impossible: the beginnings are gone"
-    return f"of the customers of {_numbers([one for one in kept if one.is_whole])} alone"
+        return "impossible: the beginnings are gone, and no snapshot stands for them"
+    possible = [one for one in kept if one.begins_at is not None]
+    whom = f"of the customers of {_numbers(possible)} alone" if lost else "possible of everybody"
+    return whom + (f"; of {_numbers(resumed)} from the snapshot on, with --snapshots" if resumed else "")
 
 
 def _numbers(partitions: Sequence[KeptPartition]) -> str:

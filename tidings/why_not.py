@@ -9,6 +9,7 @@ from typing import assert_never
 
 from agents.following import Followed, Story
 from journeys.fields import compile_field, plain
+from journeys.keys import SEPARATOR
 from journeys.scene import Scene
 from journeys.timing import customer_zone
 from journeys.tracing import first_failure, in_words, trace, trace_equals
@@ -272,6 +273,9 @@ def workflows_never_begun(story: Story, wanted: str | None) -> Iterator[tuple[st
         for effect in step.effects
         if isinstance(effect, Decision) and effect.kind == "execution_started"
     }
+    if story.begun is not None:
+        begun |= {execution.workflow_id for execution in story.begun.executions}
+        begun |= {name.partition(SEPARATOR)[0] for name in story.begun.ended}
     for workflow_id, compiled in sorted(story.catalogue.workflows.items()):
         if workflow_id not in begun and wanted in {None, workflow_id}:
             yield workflow_id, compiled.definition

@@ -14,6 +14,7 @@ from agents.comparing import Span
 from agents.replaying import ReplayPlan, customer_keys, reach_of
 from agents.standing import read_standing
 from schemas.instants import parse_instant
+from streams.partitions import partition_of
 from streams.topics import end_offsets, first_offsets
 from tests.kafka import worlds
 from tests.kafka.broker import KafkaUnderTest
@@ -180,10 +181,24 @@ def test_a_replay_goes_on_from_its_snapshots_also_when_the_log_before_is_gone(ke
     assert "impossible: they need the whole log, and the beginning of partition 0 is gone" in told
     code, said, wrong = kept.replay("--snapshots", folder)
     assert code == 0, said + wrong
+    _explained_from(kept, folder)
     code, _, wrong = kept.replay("--partition=0")
     assert (code, "name a folder of snapshots with --snapshots" in wrong) == (1, True)
     code, _, wrong = kept.replay("--partition=0", "--snapshots", str(tmp_path / "none"))
     assert (code, "has no snapshot from there on" in wrong) == (1, True)
+
+
+def _explained_from(kept: Kept, snapshots: str) -> None:
+    """Who lives where the log has lost its beginning is explained from a snapshot, and not without one."""
+    env = environment(kept.folder, kept.bootstrap, TIDINGS_TOPIC_PREFIX=kept.prefix)
+    standing = read_standing(kept.run.connection, kept.prefix)
+    someone = next(key for key in sorted(standing.states) if partition_of(key, PARTITIONS) == 0)
+    name = someone.decode().removeprefix("c:")
+    without = tidings("explain", name, env=env)
+    assert (without.returncode, "name its folder with --snapshots" in without.stderr) == (1, True), without.stderr
+    told = tidings("explain", name, "--snapshots", snapshots, env=env)
+    assert told.returncode == 0, told.stderr
+    assert "is deleted; a snapshot says where she stood then" in told.stdout
 
 
 def test_what_is_not_the_rules_work_is_named(kept: Kept, tmp_path: Path) -> None:

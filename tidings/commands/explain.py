@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from agents.catalogues import Catalogues
 from agents.following import Story, ahead, follow_events, follow_log
 from agents.replaying import customer_keys
+from agents.snapshots import load_snapshot
 from journeys.catalogue import compile_catalogue
 from journeys.validation import definitions_from_documents
 from schemas.decisions import Decision, Send
@@ -17,10 +19,12 @@ from schemas.errors import TidingsError
 from schemas.events import Event
 from schemas.instants import DAY_MS, Millis, as_text, parse_instant
 from schemas.topics import CUSTOMER_LOG
+from streams.partitions import partition_of
 from streams.topics import partition_counts
 from tidings.commands.options import load_valid_folder
 from tidings.commands.processes import reached
 from tidings.event_file import DEFAULT_MAX_JUMP_DAYS, holds_answers, read_lines
+from tidings.processes import topic_ids
 from tidings.settings import process_environment, read_settings
 from tidings.telling import standing, step_lines
 from tidings.usage import WrongUsage
@@ -38,6 +42,10 @@ def explain(
     at: Annotated[str | None, typer.Option("--at", metavar="TIME", help="As things stood then, RFC 3339.")] = None,
     workflow: Annotated[str | None, typer.Option("--workflow", metavar="ID", help="Of this workflow only.")] = None,
     send: Annotated[str | None, typer.Option("--send", metavar="ID", help="What led to this message.")] = None,
+    snapshots: Annotated[
+        Path | None,
+        typer.Option("--snapshots", metavar="DIR", help="Go on from one of these where the log's beginning is gone."),
+    ] = None,
 ) -> None:
     """Say in words what happened to a customer and why; which check kept her out of what never began; what comes next.
 
@@ -46,10 +54,12 @@ def explain(
     key, until = customer_keys([customer])[0], _instant(at)
     if (definitions is None) != (events is None):
         raise WrongUsage("--definitions and --events go together; without both the customer log is read")
+    if snapshots is not None and definitions is not None:
+        raise WrongUsage("--snapshots are of the customer log: leave out --definitions and --events, or it")
     if definitions is not None and events is not None:
         story = _from_files(definitions, events, key, until)
     else:
-        story = _from_log(key, until)
+        story = _from_log(key, until, snapshots)
     _refuse_nonsense(story, customer, until, workflow)
     for line in told(story, workflow, _execution_of(story, send)):
         typer.echo(line)
@@ -59,6 +69,8 @@ def told(story: Story, workflow: str | None = None, execution: str | None = None
     """Yield the lines of a story."""
     yield f"{story.customer_id}, up to {as_text(story.at)}"
     yield ""
+    if story.is_resumed:
+        yield from _beginning(story)
     for step in story.steps:
         yield from step_lines(step, workflow, execution)
     if execution is not None:
@@ -69,7 +81,7 @@ def told(story: Story, workflow: str | None = None, execution: str | None = None
     never = list(workflows_never_begun(story, workflow))
     if never:
         yield ""
-        yield "What never began, and why"
+        yield "What never began, and why" + (", as far back as the log goes" if story.is_resumed else "")
         for workflow_id, definition in never:
             yield f"  {workflow_id}"
             yield from (f"    {line}" for line in why_not(story, workflow_id, definition))
@@ -77,6 +89,13 @@ def told(story: Story, workflow: str | None = None, execution: str | None = None
     yield "If nothing happens"
     following = [line for step in ahead(story) for line in step_lines(step, workflow, None)]
     yield from (f"  {line}" for line in following or ["nothing comes of it"])
+
+
+def _beginning(story: Story) -> Iterator[str]:
+    """Say that what came first isn't known any more, and where she stood behind it."""
+    yield f"What came before {as_text(story.begins_at)} is deleted; a snapshot says where she stood then:"
+    yield from (f"  {line}" for line in standing(replace(story, customer=story.begun)))
+    yield ""
 
 
 def _from_files(definitions: Path, events: Path, key: bytes, until: Millis | None) -> Story:
@@ -91,7 +110,7 @@ def _events_of(events: Path) -> Iterator[tuple[Event, Millis]]:
             yield line.event, line.clock
 
 
-def _from_log(key: bytes, until: Millis | None) -> Story:
+def _from_log(key: bytes, until: Millis | None, snapshots: Path | None) -> Story:
     settings = read_settings(process_environment())
     connection, prefix = reached(settings), settings.topic_prefix
     log = prefix + CUSTOMER_LOG
@@ -99,7 +118,10 @@ def _from_log(key: bytes, until: Millis | None) -> Story:
     if count is None:
         raise TidingsError(f"there is no topic {log}: nothing has run here, or another prefix (TIDINGS_TOPIC_PREFIX)")
     catalogues = Catalogues(connection, prefix, definitions_from_documents)
-    return follow_log(connection, prefix, count, catalogues, key, until)
+    snapshot = None
+    if snapshots is not None:
+        snapshot = load_snapshot(snapshots, partition_of(key, count), topic_ids(connection, [log])[log])
+    return follow_log(connection, prefix, count, catalogues, key, until, snapshot)
 
 
 def _refuse_nonsense(story: Story, customer: str, until: Millis | None, workflow: str | None) -> None:

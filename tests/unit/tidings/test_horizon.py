@@ -52,14 +52,15 @@ def test_behind_a_lost_beginning_only_a_snapshot_goes_on_that_the_log_reaches_ba
     assert said in told
     assert ("replay            impossible" in told) == (begins_at is None)
     assert "what-if, backfill impossible: they need the whole log, and the beginning of partition 0 is gone" in told
-    assert "explain           impossible" in told
+    assert ("explain           impossible" in told) == (begins_at is None)
+    assert ("from the snapshot on, with --snapshots" in told) == (begins_at is not None)
 
 
 def test_what_only_some_partitions_can_be_asked_is_told_with_their_numbers() -> None:
     said = lines(kept(), kept(400, partition=1, snapshot=500), kept(400, partition=2, cut=5))
     assert "replay            of 2 of 3 partitions; of partition 2 the beginning is gone" in said
     assert "beginning of partitions 1, 2 is gone" in said
-    assert "explain           of the customers of partition 0 alone" in said
+    assert "explain           of the customers of partitions 0, 1 alone; of partition 1 from the snapshot on" in said
     assert "decisions have lost their beginnings" in said
 
 
