@@ -228,18 +228,21 @@ def follow_records(
         memory: what a worker had stored of the partition before the first record; None at its beginning.
 
     Raises:
-        TidingsError: what is known begins only behind `until`, or a version can't be used.
+        TidingsError: what is known of her begins only behind `until`, or a version can't be used.
     """
     resumed = Resumed(Engine(CustomersTable(), NO_CATALOGUE)) if memory is None else resume(memory, key, load)
     follower = Follower(resumed.engine, key)
     known = None if memory is None else resumed.engine.table.peek(key)
     begun = None if known is None else copied(known)
+    if until is not None and begun is not None and until < begun.now:
+        raise TidingsError(
+            f"what happened up to {format_instant(until)} is deleted; she is known from {format_instant(begun.now)} on:"
+            " name a later --at"
+        )
     seen: set[bytes] = set()
     for record in records:
         at, headers = record.timestamp, record.headers
         if until is not None and at > until:
-            if memory is not None and follower.at is None:
-                raise TidingsError(f"what happened up to {format_instant(until)} is deleted; name a later --at")
             continue
         follower.move(at)
         value = record.value or b""
@@ -252,7 +255,8 @@ def follow_records(
         follower.engine.take_letters()
     if follower.at is None and memory is not None:
         # Nothing came since: what the snapshot knows is all.
-        follower.move(max(resumed.engine.passed or 0, 0 if begun is None else begun.now))
+        latest = max(resumed.engine.passed or 0, 0 if begun is None else begun.now)
+        follower.move(latest if until is None else min(latest, until))
     if until is not None and follower.at is not None:
         follower.move(until)
         follower.note(follower.engine.fire(until))

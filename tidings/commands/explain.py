@@ -95,7 +95,8 @@ def _beginning(story: Story) -> Iterator[str]:
     """Say that what came first isn't known any more, and where she stood behind it."""
     yield f"What came before {as_text(story.begins_at)} is deleted; a snapshot says where she stood then:"
     yield from (f"  {line}" for line in standing(replace(story, customer=story.begun)))
-    yield ""
+    if story.steps:
+        yield ""
 
 
 def _from_files(definitions: Path, events: Path, key: bytes, until: Millis | None) -> Story:

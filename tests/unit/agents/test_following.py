@@ -104,9 +104,15 @@ def test_from_a_snapshot_on_the_steps_are_those_that_the_whole_log_tells(count: 
     assert story.is_resumed
 
 
-def test_a_time_before_the_snapshot_is_refused_with_what_to_do() -> None:
-    with pytest.raises(TidingsError, match="is deleted; name a later --at"):
-        follow_records(LOG[5:], load, ADA, START + 3 * HOUR_MS, memory_behind(5))
+@pytest.mark.parametrize("count", [5, 6])
+def test_a_time_before_what_the_snapshot_knows_is_refused_with_what_to_do(count: int) -> None:
+    """From the instant of her latest decision on she is told, also where nothing of what follows is."""
+    begun_at = LOG[count - 1].timestamp
+    with pytest.raises(TidingsError, match=r"is deleted; she is known from .*: name a later --at"):
+        follow_records(LOG[count:], load, ADA, begun_at - 1, memory_behind(count))
+    for at in (begun_at, begun_at + 1):
+        story = follow_records(LOG[count:], load, ADA, at, memory_behind(count))
+        assert (story.steps, story.customer, story.at) == ([], story.begun, at)
 
 
 def test_of_who_has_done_nothing_since_the_snapshot_it_says_where_she_stands() -> None:
