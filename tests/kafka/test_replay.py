@@ -7,8 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Producer
 
 from agents.comparing import Span
 from agents.replaying import ReplayPlan, customer_keys, reach_of
@@ -18,6 +17,7 @@ from streams.partitions import partition_of
 from streams.topics import end_offsets, first_offsets
 from tests.kafka import worlds
 from tests.kafka.broker import KafkaUnderTest
+from tests.kafka.cutting import cut
 from tests.kafka.replays import replayed
 from tests.kafka.runs import Record, Run, committed_messages, environment, records, tidings
 from tidings.clock import fresh_bytes
@@ -170,10 +170,7 @@ def test_a_replay_goes_on_from_its_snapshots_also_when_the_log_before_is_gone(ke
     assert _decisions(said) == kept.count("decision")
     log = f"{kept.prefix}customer-log"
     ends = end_offsets(kept.run.connection, log)
-    deleted = [TopicPartition(log, 0, ends[0] // 2)]
-    admin = AdminClient({"bootstrap.servers": kept.bootstrap})
-    for done in admin.delete_records(deleted).values():
-        done.result()
+    cut(kept.run.connection, log, 0, before=ends[0] // 2)
     assert first_offsets(kept.run.connection, log)[0] > 0
     told = kept.replay("--horizon", "--snapshots", folder)[1]
     assert "before it only by a snapshot" in told

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
-from confluent_kafka import TopicPartition as ConfluentTopicPartition
 
 from schemas.topics import TopicSpec
 from streams.changelog import OWNER
@@ -16,9 +15,10 @@ from streams.clients import KafkaClients
 from streams.fold import Output
 from streams.hard_stop import REFUSED
 from streams.takeover import give_up, take_over
-from streams.topics import TopicsDiffer, admin_client, delete_topics, end_offsets, ensure_topics, partition_counts
+from streams.topics import TopicsDiffer, delete_topics, end_offsets, ensure_topics, partition_counts
 from streams.transactions import Lane
 from tests.kafka.broker import KafkaUnderTest
+from tests.kafka.cutting import cut
 from tests.kafka.streams_world import World
 from tidings.clock import wall_ms
 
@@ -53,9 +53,7 @@ def test_a_lost_changelog_is_refused(world: World) -> None:
 def test_a_log_that_does_not_begin_at_0_is_refused(world: World) -> None:
     """No position, and the beginning of the log is gone: the worker refuses and names `tidings rebuild`."""
     world.publish(100)
-    cut = [ConfluentTopicPartition(f"{world.prefix}log", 0, 10)]
-    for deleted in admin_client(world.connection).delete_records(cut).values():
-        deleted.result()
+    cut(world.connection, f"{world.prefix}log", 0, before=10)
     worker = world.start_worker()
     assert worker.wait(60) == REFUSED
     assert "tidings rebuild" in world.log_of(worker)
