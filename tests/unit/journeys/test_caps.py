@@ -2,8 +2,11 @@
 
 import pytest
 
+from journeys.caps import compile_caps, find_full
 from journeys.validation import Document as File
 from journeys.validation import validate
+from schemas.decisions import Channel
+from schemas.definitions import FrequencyCap
 from schemas.events import Json
 from schemas.instants import DAY_MS, HOUR_MS, Millis
 from tests.journey import HELLO, Document, Journey, after, is_, mail, short, signup, trigger, wait, workflow
@@ -366,3 +369,11 @@ def test_what_no_cap_concerns_isnt_remembered() -> None:
     assert journey.customer().sent == {}
     by_channel = at_each(with_caps({"max": 1, "per_hours": 24, "channel": "email"}, sms_only), 0)
     assert list(by_channel.customer().sent) == ["email"]
+
+
+@pytest.mark.parametrize("channels", [(None, "email"), ("email", None)])
+def test_of_two_full_caps_with_room_at_one_instant_the_first_is_told(channels: tuple[Channel | None, ...]) -> None:
+    caps = compile_caps([FrequencyCap(channel=channel, max=1, per_hours=1, on_cap="delay") for channel in channels])
+    full = find_full(caps, {"email": [5]}, "email", "welcome", 5)
+    assert full is not None
+    assert (full.cap, full.room_at) == (caps[0], 5 + HOUR_MS)

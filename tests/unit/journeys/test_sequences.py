@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from journeys.sequences import PLACES, add_place
 from schemas.events import Json
 from schemas.instants import DAY_MS, HOUR_MS, MINUTE_MS, Millis
 from tests.journey import Document, Journey, compiled, is_, sequence, trigger, workflow
@@ -384,3 +385,11 @@ def test_another_streams_event_stands_behind_what_was_done_in_its_instant() -> N
     one.publish("a", 5)
     one.publish("customer_updated", 5)
     assert one.started() == 1
+
+
+def test_however_many_events_one_instant_has_they_stay_before_the_next_instant() -> None:
+    timeline: list[int] = []
+    places = [add_place(timeline, 7) for _ in range(PLACES)]
+    assert places == sorted(places)
+    assert 7 * PLACES < places[0] <= places[-1] < 8 * PLACES
+    assert add_place(timeline, 8) > places[-1]
