@@ -1,6 +1,7 @@
 """What is wrong in arguments, files or the world is one clear sentence and an exit code, never a traceback."""
 
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -206,6 +207,22 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
         assert process.wait(60) == 0, errors
     assert "Traceback" not in errors
     assert "Exception ignored" not in errors
+
+
+def test_an_interrupt_while_the_program_loads_ends_it_without_a_traceback() -> None:
+    """Ctrl-C in the first second is as quiet as later."""
+    argv = [sys.executable, "-X", "importtime", "-m", "tidings", "simulate", *OF_WELCOME]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+        assert process.stderr is not None
+        for line in process.stderr:
+            # Each module is told of when it is loaded; this is one of the first, and most are still to come.
+            if "schemas.errors" in line:
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+        # If the signal came late, all was loaded, and the program says that it was interrupted; or it was through.
+        assert process.wait(60) in {-signal.SIGINT, 130, 0}, rest
+    assert "Traceback" not in rest
 
 
 def _line(event: Mapping[str, object], **changed: object) -> bytes:
