@@ -65,6 +65,8 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     """The program `tidings`."""
     schema_of: SchemaOf
     """Where the schemas are by which it is read back."""
+    lost_kafka: Callable[[], str | None] = lambda: None
+    """Says what became of a local Kafka that ended without being asked, and what to do; None where none has."""
 
 
 class RunStopped(TidingsError):
@@ -95,7 +97,7 @@ def run(plan: RunPlan, watcher: Watcher) -> Tally:
         answers_webhooks=not holds_answers(plan.events),
     )
     with Supervisor(plan.folder / "log", policy=RestartPolicy(most_restarts=100_000)) as supervisor:
-        crew = _Crew(plan, supervisor, watcher)
+        crew = Crew(plan, supervisor, watcher)
         crew.start()
         public = Public(
             connection=plan.connection,
@@ -182,7 +184,7 @@ def _progress(plan: RunPlan, group: str, topic: str) -> tuple[int, int]:
     return sum(min(done.get(partition, 0), end) for partition, end in ends.items()), sum(ends.values())
 
 
-class _Crew:
+class Crew:
     """The run's processes, and what becomes of the run when they or Kafka stop."""
 
     def __init__(self, plan: RunPlan, supervisor: Supervisor, watcher: Watcher) -> None:
@@ -191,6 +193,7 @@ class _Crew:
         self._watcher = watcher
         self._stops: list[float] = []
         self._away_since: float | None = None
+        self._is_loss_told = False
 
     def start(self) -> None:
         """Start the ingest and the workers."""
@@ -256,13 +259,17 @@ class _Crew:
             self._away_since = now
             self._stops.clear()
             self._watcher.said(f"Kafka doesn't answer at {self._plan.connection.bootstrap_servers}; waiting for it")
+        # It may take its time to end, as with a disk that is full.
+        if not self._is_loss_told and (loss := self._plan.lost_kafka()) is not None:
+            self._is_loss_told = True
+            self._watcher.said(loss)
         if now - self._away_since > KAFKA_PATIENCE_S:
             msg = f"Kafka hasn't answered for {KAFKA_PATIENCE_S / 60:.0f} minutes; start it, and run again"
             raise RunStopped(msg)
 
     def _kafka_answers(self) -> None:
         if self._away_since is not None:
-            self._away_since = None
+            self._away_since, self._is_loss_told = None, False
             self._watcher.said("Kafka answers again; going on")
 
 

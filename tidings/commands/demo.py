@@ -91,7 +91,7 @@ def demo(
         _prepare(asked, status)
         findings, closing = _through_kafka(asked, valid, settings, status)
     except KeyboardInterrupt:
-        status.print("Stopped: processes and topics are cleaned up. `tidings demo` begins anew.")
+        status.print("Stopped. `tidings demo` begins anew.")
         raise typer.Exit(_INTERRUPTED) from None
     try:
         show(_console(sys.stdout), valid.definitions, findings, closing)

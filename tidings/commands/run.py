@@ -26,6 +26,7 @@ from tidings.commands.options import (
     read_until,
     record_file,
 )
+from tidings.commands.processes import lost_kafka
 from tidings.event_file import DEFAULT_MAX_JUMP_DAYS, nothing_happened
 from tidings.output_format import registered_for_a_run
 from tidings.running import (
@@ -38,6 +39,7 @@ from tidings.running import (
     run,
     topic_names,
 )
+from tidings.services import kafka as local_kafka
 from tidings.services.borrowed import borrow_kafka
 from tidings.services.kafka_files import kafka_data
 from tidings.services.reach import require_kafka
@@ -124,7 +126,15 @@ def plan_run(
         environment={**process_environment(), **own},
         program=Path(sys.executable).parent / "tidings",
         schema_of=registered_for_a_run(settings, connection).schema,
+        lost_kafka=lambda: _lost_kafka(settings),
     )
+
+
+def _lost_kafka(settings: Settings) -> str | None:
+    if settings.bootstrap_servers is not None:
+        return None
+    seen = local_kafka.status(kafka_data(settings.data_dir))
+    return lost_kafka(seen) if seen.state == "died" else None
 
 
 @contextmanager
