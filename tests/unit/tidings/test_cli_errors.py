@@ -225,6 +225,15 @@ def test_an_interrupt_while_the_program_loads_ends_it_without_a_traceback() -> N
     assert "Traceback" not in rest
 
 
+def test_who_was_started_without_an_ear_for_interrupts_keeps_none() -> None:
+    """A shell starts what is in the background so, and Ctrl-C means what is in front."""
+    heard = "import signal, tidings.cli as cli; cli.main = lambda: print(signal.getsignal(signal.SIGINT).name)"
+    code = f"{heard}; from tidings.__main__ import main; main()"
+    argv = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", code]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603
+    assert done.stdout == "SIG_IGN\n"
+
+
 def _line(event: Mapping[str, object], **changed: object) -> bytes:
     return msgspec.json.encode({**event, **changed})
 
