@@ -1,6 +1,6 @@
 """`make bench`, or `python -m bench [--laps N] [--save]`; ends with 1 when the output isn't the reference's.
 
-`python -m bench timers [--customers N] [--workers N]` measures timers by the wall clock, `latency [--rate N]
+`python -m bench timers [--customers N] [--workers N] [--alone]` measures timers by the wall clock, `latency [--rate N]
 [--partitions N] [--workers N]` the way from an event to its send, `crowd [--customers N] [--workers N]` what many
 customers cost, `replay [--laps N]` replay, and `decide [--laps N] [--save]` the rules alone, which needs no Kafka.
 """
@@ -37,6 +37,7 @@ def main() -> int:
     )
     parser.add_argument("--customers", type=int, default=CUSTOMERS, help="for timers and crowd (default 100,000)")
     parser.add_argument("--workers", type=int, default=1, help="for timers, latency and crowd (default 1)")
+    parser.add_argument("--alone", action="store_true", help="for timers: no other traffic while the many fire")
     parser.add_argument("--rate", type=int, default=latency.PER_S, help="events a second for latency (default 1,000)")
     parser.add_argument(
         "--partitions", type=int, default=Settings().partitions, help="for latency (default: the program's)"
@@ -51,9 +52,15 @@ def main() -> int:
         with borrow_kafka(read_settings(process_environment())) as kafka:
             cache = ROOT / ".cache" / "bench"
             if options.what == "timers":
-                print(
-                    "\n" + told(run_timers(kafka.connection, cache / "timers", options.customers, options.workers, say))
+                timed = run_timers(
+                    kafka.connection,
+                    cache / "timers",
+                    options.customers,
+                    options.workers,
+                    say,
+                    alone=options.alone,
                 )
+                print("\n" + told(timed))
                 return 0
             if options.what == "latency":
                 how = {"per_s": options.rate, "partitions": options.partitions, "workers": options.workers}

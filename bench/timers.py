@@ -1,10 +1,11 @@
 """Timers by the wall clock: how late one is, and how long so many take that fall due in the same second.
 
 Customers sign up and are mailed a fixed time later, all within one second; others go on with what they do, and are
-mailed for it at once.
+mailed for it at once, unless the wave is to be alone.
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +42,13 @@ class Timers(Struct, frozen=True, kw_only=True):
 
 
 def run_timers(
-    connection: Connection, folder: Path, customers: int, workers: int, say: Callable[[str], None]
+    connection: Connection,
+    folder: Path,
+    customers: int,
+    workers: int,
+    say: Callable[[str], None],
+    *,
+    alone: bool = False,
 ) -> Timers:
     """Measure.
 
@@ -51,15 +58,16 @@ def run_timers(
         customers: how many timers fall due in the same second.
         workers: how many processes decide.
         say: is told what is going on.
+        alone: whether nobody else does anything while the timers fire.
 
     Raises:
         LiveFailed: a process ended or stood still, or a send is missing, doubled or early.
     """
     with LiveSystem(connection, folder, workers=workers, partitions=PARTITIONS) as system:
-        return _measure(system, customers, say)
+        return _measure(system, customers, say, alone=alone)
 
 
-def _measure(system: LiveSystem, customers: int, say: Callable[[str], None]) -> Timers:
+def _measure(system: LiveSystem, customers: int, say: Callable[[str], None], *, alone: bool) -> Timers:
     # Signing up takes some 0.4 ms each; the rest is for what comes before the wave.
     wait_ms = 60_000 + customers
     system.apply(
@@ -79,12 +87,15 @@ def _measure(system: LiveSystem, customers: int, say: Callable[[str], None]) -> 
         system.settle("everybody has signed up")
         if wall_ms() > due_at - 15_000:
             raise LiveFailed("signing up took so long that the wave began before its time")
-        with system.busy("page_viewed", OTHERS_PER_S):
+        with ExitStack() as others:
+            others.enter_context(system.busy("page_viewed", OTHERS_PER_S))
             say("single timers")
             for number in range(LONE):
                 system.publish("product_viewed", f"lone-{number}", wall_ms())
                 pause(0.02)
             system.wait(lambda: system.mailed("lone") == LONE, "the single timers have fired")
+            if alone:
+                others.close()
             say(f"{(due_at - wall_ms()) / 1000:.0f} s until all the others are due")
             system.wait(lambda: wall_ms() >= due_at, "the time has come")
             used = system.cpu_s()
