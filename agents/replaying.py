@@ -35,7 +35,7 @@ from streams.connection import Connection
 from streams.fold import Folded, Record
 from streams.partitions import partition_of
 from streams.reading import read_partition
-from streams.registry import open_schemas
+from streams.registry import RememberedSchemas, open_schemas
 from streams.topics import end_offsets, first_offsets
 
 SLICE: Final = 1_000
@@ -164,8 +164,9 @@ class Shadow:
         if self._plan.offsets is not None:
             for comparison in self.comparisons.values():
                 comparison.is_counting = cause >= self._plan.offsets[0]
-        runner.run(self.fold.prepare(records))
-        self._is_as_begun = False
+        if self._is_as_begun or any(record.key is None for record in records):
+            runner.run(self.fold.prepare(records))
+            self._is_as_begun = False
         for part in self.fold.fold(records):
             self._compare(part, cause)
         self.next_offset = records[-1].offset + 1
@@ -358,17 +359,20 @@ def log_record(message: Message, partition: int) -> LogRecord:
 
 def written(plan: ReplayPlan, name: str, partition: int, start: int, end: int) -> Iterator[Written]:
     """Yield what stands in a partition of an outbound topic, as JSON also where it was written as Avro."""
-    # A number that nobody knows ends the replay, so that for how long it is believed doesn't matter.
-    schemas = open_schemas(plan.registry_url, plan.connection, clock=lambda: 0)
+    schemas: RememberedSchemas | None = None
     try:
         for messages in read_partition(plan.connection, plan.prefix + name, partition, start, end):
             for message in messages:
                 value = _bytes(message.value())
                 if not value.startswith(b"{"):
+                    # Not before there is Avro: what speaks to a registry takes a third of a second to load. A number
+                    # that nobody knows ends the replay, so that for how long it is believed doesn't matter.
+                    schemas = schemas or open_schemas(plan.registry_url, plan.connection, clock=lambda: 0)
                     value = outbound_json(name, value, schemas.schema)
                 yield Written(_bytes(message.key()), value, message.timestamp()[1], message.offset() or 0)
     finally:
-        schemas.close()
+        if schemas is not None:
+            schemas.close()
 
 
 def _bytes(found: str | bytes | None) -> bytes:
