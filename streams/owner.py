@@ -234,12 +234,19 @@ class Owner:
         return math.inf if self._ticking is None else self._ticking.wait_s(asyncio.get_running_loop().time())
 
     async def _write_tick(self) -> None:
+        ticks = self._ticks()
+        if ticks:
+            await self._transactions.commit(self._source, ticks, (), now=self._clock(), offset=None)
+
+    def _ticks(self) -> list[Output]:
+        """Return the record by which time passes, if one is due."""
         if self._ticking is None or self._closing:
-            return
+            return []
         tick = self._ticking.take(asyncio.get_running_loop().time())
-        if tick is not None:
-            await self._transactions.commit(self._source, [tick], (), now=self._clock(), offset=None)
-            self._meters.ticks.inc()
+        if tick is None:
+            return []
+        self._meters.ticks.inc()
+        return [tick]
 
     async def _fold_what_waits(self, inbox: Inbox) -> None:
         pending = _Pending()
@@ -258,6 +265,9 @@ class Owner:
             self._handled_at = records[-1].timestamp
             if self._closing or pending.is_full:
                 break
+        if pending.next_offset is not None:
+            # It goes along; a transaction of its own would have the next records wait for another one.
+            pending.outputs += self._ticks()
         await self._commit(pending)
 
     async def _commit(self, pending: _Pending) -> None:

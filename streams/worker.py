@@ -89,7 +89,7 @@ def _check_partition_counts(connection: Connection, source_topic: str, changelog
         stop_hard("can't start", RefusedToStart(found))
 
 
-MOST_LANES = 4
+MOST_LANES = 2
 """Of a worker: its partitions share them, so that transactions are neither too many nor hold each other up."""
 
 
