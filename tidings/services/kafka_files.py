@@ -131,7 +131,7 @@ def kafka_argv(java: Path, main_class: str, *arguments: str, new_archive: Path |
         ServiceError: the jars aren't there.
     """
     jars = jar_paths()
-    # A simple collector and an archive of loaded classes bring the start from 7 s to 1 or 2 s. Both of Java's compilers,
+    # A simple collector and an archive of loaded classes bring the start from 7 s to 1 or 2 s. Both compilers of Java,
     # as everywhere: the quick one alone starts a little sooner, and takes a fifth more of the processor ever after. The
     # class path must be the archive's, jar by jar; when it isn't, or the Java is another, the JVM does without.
     return [
