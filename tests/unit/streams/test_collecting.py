@@ -45,7 +45,8 @@ def test_what_is_too_little_or_a_backlog_is_left_alone(count: int) -> None:
 
 
 def test_what_has_outlived_several_portions_is_not_looked_at_again() -> None:
-    portions, held, before = Portions(), [], gc.get_freeze_count()
+    portions, before = Portions(), gc.get_freeze_count()
+    held: list[list[list[object]]] = []
     for _ in range(OLD_EVERY):
         held.append([[] for _ in range(LEAST + 500)])
         portions.take()
