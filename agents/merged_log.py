@@ -23,7 +23,7 @@ def merged_log(connection: Connection, prefix: str, reaches: Mapping[int, Reach]
     Raises:
         TidingsError: Kafka doesn't answer, or refuses.
     """
-    sources = {number: _partition(connection, prefix, number, reach.log_end) for number, reach in reaches.items()}
+    sources = {number: partition_log(connection, prefix, number, reach.log_end) for number, reach in reaches.items()}
     heads = [_head(record) for source in sources.values() if (record := next(source, None)) is not None]
     heapify(heads)
     while heads:
@@ -34,7 +34,12 @@ def merged_log(connection: Connection, prefix: str, reaches: Mapping[int, Reach]
             heappush(heads, _head(following))
 
 
-def _partition(connection: Connection, prefix: str, partition: int, end: int) -> Iterator[LogRecord]:
+def partition_log(connection: Connection, prefix: str, partition: int, end: int) -> Iterator[LogRecord]:
+    """Yield every committed record of one partition of the log, up to an offset.
+
+    Raises:
+        TidingsError: Kafka doesn't answer, or refuses.
+    """
     for messages in read_partition(connection, prefix + CUSTOMER_LOG, partition, 0, end):
         for message in messages:
             yield log_record(message, partition)

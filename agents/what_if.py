@@ -11,13 +11,14 @@ A difference is certain if both have it, and nothing that leads to it reads enga
 counted apart.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Literal
 
 import msgspec
 from msgspec import Struct, field
 
 from agents.outcomes import Outcome
+from agents.shares import Lateness, Share
 from agents.world import LogRecord, World
 from journeys.catalogue import Catalogue
 from journeys.engaging import reads_engagement
@@ -113,7 +114,7 @@ class WhatIf:
 
     def __init__(
         self, load: Callable[[int], Catalogue], edit: Callable[[int, Millis], Catalogue], since: Millis | None = None,
-        *, follows: bool = False,
+        *, follows: bool = False, share: Share | None = None, late: Mapping[int, Millis] | None = None,
     ) -> None:  # fmt: skip
         """Begin before the log's first record.
 
@@ -123,6 +124,8 @@ class WhatIf:
             since: when they come into force; None: in place of the first version.
             follows: whether later versions come into force on the edited side as well, each one edited; the edit is
                 then one of the version that was in force, and has its number.
+            share: whose records are folded, all are still to be given; None: everybody's.
+            late: what `late` of all shares was in a fold before; None where nothing is known yet.
         """
         self._load, self._edit, self._since, self._follows = load, edit, since, follows
         self.recorded = World()
@@ -139,12 +142,19 @@ class WhatIf:
         self._sends = [0, 0]
         self._engaging: dict[str, bool] = {}
         self.clock: Millis | None = None
+        self._share, self._lateness, self._place = share, Lateness(late), 0
+
+    @property
+    def late(self) -> dict[int, Millis]:
+        """Where this share found that time came late; if any share did, all fold again and are told all of it."""
+        return self._lateness.found
 
     # Records ------------------------------------------------------------------------------------------------------
 
     def take(self, record: LogRecord) -> None:
         """Take the next record of the log, whose partitions are merged in the order in which they were appended."""
         at = record.timestamp
+        self._place += 1
         if self._since is not None and self.edited is None and at >= self._since:
             self._begin_edit(self._since)
         self.clock = at if self.clock is None else max(self.clock, at)
@@ -154,7 +164,8 @@ class WhatIf:
             self._take_mark(record, appended)
         elif not self._is_inner(record) and not self._was_seen(record):
             self._pass_time(at, appended)
-            self._take_event(record)
+            if self._share is None or self._share.has(record.key):
+                self._take_event(record)
 
     def finish(self, until: Millis | None = None) -> None:
         """Let time pass for all to the end of the log, or to an instant."""
@@ -202,8 +213,12 @@ class WhatIf:
 
     def _late_from(self, at: Millis, appended: Millis | None) -> Millis | None:
         """Return the first instant that the recorded world was kept from by then; None if all was on time."""
-        due_at = self.recorded.next_due(at)
+        due_at = self._first_due(at, appended)
         return due_at if due_at is not None and appended is not None and appended - due_at > OVERDUE_AFTER_MS else None
+
+    def _first_due(self, at: Millis, appended: Millis | None) -> Millis | None:
+        clock = at if self.clock is None else self.clock
+        return self._lateness.first_due(self._place, self.recorded.next_due(at), clock, appended)
 
     @staticmethod
     def _passed(
@@ -223,7 +238,7 @@ class WhatIf:
         if appended is None:
             self._compare(*(None if world is None else world.pass_time(at) for world in self._worlds()))
             return
-        due_at = self.recorded.next_due(at)
+        due_at = self._first_due(at, appended)
         until = at if due_at is None else due_at - 1
         self._compare([], *(None if world is None else world.pass_time(until) for world in self._worlds()[1:]))
 
@@ -304,10 +319,12 @@ class WhatIf:
             return
         if before or after:
             for name in {outcome.customer_id for outcome in (*before, *after)}:
-                self._compare_one(name, _of(before, name), _of(after, name), self._ledgers)
+                for old, new in _by_time(_of(before, name), _of(after, name)):
+                    self._compare_one(name, old, new, self._ledgers)
         if believing or (self._believers and before):
             for name in {outcome.customer_id for outcome in (*before, *(believing or ()))} & self._believers:
-                self._compare_one(name, _of(before, name), _of(believing or [], name), self._believed)
+                for old, new in _by_time(_of(before, name), _of(believing or [], name)):
+                    self._compare_one(name, old, new, self._believed)
 
     def _count(self, outcomes: list[Outcome], side: int) -> None:
         self._sends[side] += sum(isinstance(effect, Send) for outcome in outcomes for effect in outcome.effects)
@@ -349,7 +366,7 @@ class WhatIf:
                 assert one is not None  # noqa: S101 -- it is in one of them
                 agreed = mine is not None and others is not None and _same_change(mine, others)
                 found.append(one if agreed else msgspec.structs.replace(one, certain=False))
-        return sorted(found, key=lambda one: (one.before or one.after or "", one.customer_id, one.send_id))
+        return in_order(found)
 
     def _listed(self, name: str, ledger: _Ledger) -> dict[str, Change]:
         listed = {}
@@ -395,8 +412,24 @@ class WhatIf:
         return known
 
 
+def in_order(changes: Iterable[Change]) -> list[Change]:
+    """Return changes by time and customer, those of several shares in one order."""
+    return sorted(changes, key=lambda one: (one.before or one.after or "", one.customer_id, one.send_id))
+
+
 def _of(outcomes: list[Outcome], name: str) -> list[Outcome]:
     return [outcome for outcome in outcomes if outcome.customer_id == name]
+
+
+def _by_time(before: list[Outcome], after: list[Outcome]) -> Iterator[tuple[list[Outcome], list[Outcome]]]:
+    """Pair what either world has led to at one time, timers before events: which record brought time by is chance."""
+    moments = {(outcome.now, outcome.by_event) for outcome in (*before, *after)}
+    if len(moments) == 1:
+        yield before, after
+        return
+    for moment in sorted(moments):
+        old, new = ([one for one in side if (one.now, one.by_event) == moment] for side in (before, after))
+        yield old, new
 
 
 def _sends(outcomes: list[Outcome]) -> dict[str, Send]:

@@ -1,15 +1,9 @@
 """A replay of all partitions, side by side: as many processes as the machine has processors, and one report."""
 
-import gc
-import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Sequence
-from ctypes import c_longlong
-from typing import Final
 
 import msgspec
-from confluent_kafka import KafkaException
 from msgspec import Struct, structs
 
 from agents.catalogues import Catalogues
@@ -18,21 +12,16 @@ from agents.replaying import Cause, PartitionReplay, Reach, ReplayPlan, find_cau
 from journeys.newest import newest_events
 from journeys.validation import definitions_from_documents
 from schemas.customer import Customer
-from schemas.errors import TidingsError
 from schemas.events import Json
 from schemas.instants import format_instant
 from schemas.kept_events import kept_event
 from schemas.log import encode_event
-
-LOOK_EVERY_S: Final = 0.2
-_done = multiprocessing.get_context("spawn").Array(c_longlong, 0)
-"""In a process of its own, how far each partition has come."""
+from tidings.side_by_side import side_by_side
 
 
 class Task(Struct, frozen=True):
-    """One partition to be replayed, and its place among them."""
+    """One partition to be replayed."""
 
-    place: int
     plan: ReplayPlan
     partition: int
     reach: Reach
@@ -52,13 +41,13 @@ def replay_all(
     Raises:
         TidingsError: as `replay_partition`.
     """
-    tasks = [Task(place, plan, *item) for place, item in enumerate(sorted(reaches.items()))]
+    tasks = [Task(plan, *item) for item in sorted(reaches.items())]
     total = sum(reach.position for reach in reaches.values())
     at_once = min(processes or os.cpu_count() or 1, len(tasks))
     if at_once == 1:
         results = _replay_in_turn(tasks, lambda done: progress(done, total))
     else:
-        results = _replay_side_by_side(tasks, at_once, lambda done: progress(done, total))
+        results = list(side_by_side(_replay, tasks, at_once, lambda done: progress(done, total)))
     progress(total, total)
     return sorted(results, key=lambda result: result.partition)
 
@@ -79,47 +68,6 @@ def _replay_in_turn(tasks: list[Task], progress: Callable[[int], object]) -> lis
         results.append(_replay(task, tell))
         done += task.reach.position
     return results
-
-
-def _replay_side_by_side(tasks: list[Task], at_once: int, progress: Callable[[int], object]) -> list[PartitionReplay]:
-    context = multiprocessing.get_context("spawn")
-    done = context.Array(c_longlong, len(tasks))
-    results: list[PartitionReplay] = []
-    with context.Pool(at_once, _begin, (done,)) as pool:
-        answers = pool.imap_unordered(_replay_elsewhere, tasks)
-        while len(results) < len(tasks):
-            try:
-                answer = answers.next(LOOK_EVERY_S)
-            except multiprocessing.TimeoutError:
-                progress(sum(done.get_obj()))
-                continue
-            if isinstance(answer, str):
-                raise TidingsError(answer)
-            results.append(answer)
-    return results
-
-
-def _begin(done: "multiprocessing.sharedctypes.SynchronizedArray[int]") -> None:
-    global _done  # noqa: PLW0603 -- what a pool's process is given when it begins has no other place
-    _done = done
-    # Nearly all that is made is dropped at once, without cycles.
-    gc.set_threshold(1_000_000, 50, 1_000)
-    # Whoever started us is interrupted as well, and ends us.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _replay_elsewhere(task: Task) -> PartitionReplay | str:
-    """Replay one partition; what is wrong in the world comes back in words, for exceptions may not travel."""
-
-    def tell(offset: int) -> None:
-        _done[task.place] = offset
-
-    try:
-        return _replay(task, tell)
-    except TidingsError as error:
-        return str(error)
-    except KafkaException as error:
-        return f"Kafka refused or doesn't answer: {error.args[0].str()}"
 
 
 def first_difference(results: Sequence[PartitionReplay]) -> tuple[PartitionReplay, Difference] | None:

@@ -130,7 +130,19 @@ def test_other_definitions_are_tried_on_the_same_log(kept: Kept, tmp_path: Path)
         if record["record"] == "send" and record["workflow_id"] == lost
     }
     assert lost in page.read_text()
+    apart = _what_if_of_several(kept, edited, tmp_path)
+    assert apart == (code, [line for line in said.splitlines() if " messages as recorded" not in line])
+    assert (tmp_path / "apart.ndjson").read_bytes() == output.read_bytes()
+    assert (tmp_path / "apart.html").read_bytes() == page.read_bytes()
     assert end_offsets(kept.run.connection, f"{kept.prefix}email-sends") == kept.mails, "nothing was sent"
+
+
+def _what_if_of_several(kept: Kept, edited: Path, folder: Path) -> tuple[int, list[str]]:
+    """Let three processes fold, a share of the customers each; return what is said but for how long it took."""
+    files = ["--output", str(folder / "apart.ndjson"), "--html", str(folder / "apart.html")]
+    code, said, wrong = kept.what_if("--definitions", str(edited), "--compare", "--processes=3", *files)
+    assert "one process" not in wrong
+    return code, [line for line in said.splitlines() if " messages as recorded" not in line]
 
 
 def _without_a_workflow(folder: Path, known: list[Record]) -> str:

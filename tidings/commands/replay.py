@@ -115,10 +115,10 @@ def replay(
     if since is not None or until is not None:
         _refuse_lost(kept_log(connection, prefix, reaches, topic_id, None), since, until)
     if definitions is not None:
-        _refuse_parts(customers, partitions, offsets, snapshots, processes)
+        _refuse_parts(customers, partitions, offsets, snapshots)
         what_if(
-            connection, prefix, reaches, definitions, mode=mode, compare=compare, output=output, html=html,
-            since=None if since is None else within.since, until=None if until is None else within.until,
+            connection, prefix, reaches, definitions, mode=mode, processes=processes, compare=compare, output=output,
+            html=html, since=None if since is None else within.since, until=None if until is None else within.until,
         )  # fmt: skip
         return
     if compare or html is not None or mode != "pin":
@@ -173,7 +173,7 @@ def _refuse_parts(*asked: object) -> None:
     if any(asked):
         raise WrongUsage(
             "--definitions is about everybody: of the other options it takes --since, --until, --mode,"
-            " --compare, --output and --html"
+            " --processes, --compare, --output and --html"
         )
 
 

@@ -2,18 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
-from agents.catalogues import Catalogues, StoredVersion, read_versions
-from agents.merged_log import merged_log
 from agents.replaying import Reach
-from agents.what_if import Change, WhatIf
-from journeys.catalogue import Catalogue, compile_catalogue
-from journeys.validation import definitions_from_documents
-from schemas.editing import Editing, Mode
+from schemas.editing import Mode
 from schemas.errors import TidingsError
 from schemas.instants import Millis, format_instant
 from schemas.topics import CUSTOMER_LOG
@@ -21,54 +15,36 @@ from streams.connection import Connection
 from tidings.clock import monotonic_s
 from tidings.commands.options import load_valid_folder
 from tidings.commands.showing import folding_shown
+from tidings.what_if_folding import Found, Question, fold, processes_for
 from tidings.what_if_report import line, page, rows
-
-TELL_EVERY: Final = 1_000
-"""Records between two steps of the progress bar."""
 
 
 def what_if(
     connection: Connection, prefix: str, reaches: dict[int, Reach], folder: Path, *, since: Millis | None,
-    until: Millis | None, mode: Mode, compare: bool, output: Path | None, html: Path | None,
+    until: Millis | None, mode: Mode, processes: int | None, compare: bool, output: Path | None, html: Path | None,
 ) -> None:  # fmt: skip
     """Fold the whole log under the definitions as they were and as they are in a folder, and tell what differs.
 
     Raises:
         TidingsError: the log's beginning is gone, nothing was in force, or Kafka doesn't answer.
     """
-    definitions = load_valid_folder(folder).definitions
+    question = Question(
+        connection=connection, prefix=prefix, reaches=reaches, documents=load_valid_folder(folder).documents,
+        since=since, until=until, mode=mode,
+    )  # fmt: skip
     _refuse_cut_log(prefix, reaches)
-    versions = read_versions(connection, prefix)
-    if not versions:
-        raise TidingsError(f"{prefix}definitions holds no version: nothing was ever in force here")
-    catalogues = Catalogues(connection, prefix, definitions_from_documents)
-
-    def edit(number: int, at: Millis) -> Catalogue:
-        in_force = _in_force(versions, at)
-        earlier = {} if since is None else {one: catalogues.load(one) for one in range(1, number)}
-        return compile_catalogue(
-            definitions, number, earlier, activated_at=at,
-            answers_webhooks=in_force.stored.answers_webhooks, editing=Editing(mode=mode),
-        )  # fmt: skip
-
-    worlds = WhatIf(catalogues.load, edit, since)
+    count, why = processes_for(question, processes)
+    if why is not None:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(why)
     began = monotonic_s()
     with folding_shown() as progress:
-        total = sum(reach.log_end for reach in reaches.values())
-        for count, record in enumerate(merged_log(connection, prefix, reaches), start=1):
-            if until is not None and record.timestamp >= until:
-                continue
-            worlds.take(record)
-            if count % TELL_EVERY == 0:
-                progress(count, total)
-        worlds.finish(until)
-        progress(total, total)
-    changes = worlds.changes()
+        found = fold(question, count, progress)
+    changes = found.changes
     console = Console(highlight=False, soft_wrap=True)
-    _tell(console, worlds, changes, since, monotonic_s() - began, compare=compare)
+    _tell(console, found, since, monotonic_s() - began, compare=compare)
     _write(output, lambda: b"".join(map(line, changes)))
     title = f"What if: {folder.resolve().name}" + ("" if since is None else f" since {format_instant(since)}")
-    _write(html, lambda: page(changes, worlds.sends, title).encode())
+    _write(html, lambda: page(changes, found.sends, title).encode())
 
 
 def _refuse_cut_log(prefix: str, reaches: dict[int, Reach]) -> None:
@@ -80,14 +56,9 @@ def _refuse_cut_log(prefix: str, reaches: dict[int, Reach]) -> None:
             )
 
 
-def _in_force(versions: list[StoredVersion], at: Millis) -> StoredVersion:
-    return next((version for version in reversed(versions) if version.at <= at), versions[0])
-
-
-def _tell(
-    console: Console, worlds: WhatIf, changes: list[Change], since: Millis | None, seconds: float, *, compare: bool
-) -> None:
-    before, after = worlds.sends
+def _tell(console: Console, found: Found, since: Millis | None, seconds: float, *, compare: bool) -> None:
+    changes = found.changes
+    before, after = found.sends
     when = "from the beginning" if since is None else f"since {format_instant(since)}"
     console.print(f"{before:,} messages as recorded, {after:,} under the edited definitions {when}; {seconds:.1f} s.")
     uncertain = sum(not change.certain for change in changes)
