@@ -234,6 +234,11 @@ class _Lane:
         number = 0 if sequence is None else unpack_number(sequence)
         return record.timestamp, number, self.tp.topic, self.tp.partition, record.offset
 
+    def is_before(self, place: tuple[Millis, int, str, int, int]) -> bool:
+        """Tell whether the next record comes before a place; nearly always its time says so."""
+        at = self.records[0].timestamp
+        return at < place[0] or (at == place[0] and self.head() < place)
+
 
 class MergingIngest:
     """The ingest in the `log` clock: all partitions as one, in the order of time."""
@@ -285,7 +290,7 @@ class _Merge:
 
     async def _take(self, lane: _Lane, until: tuple[Millis, int, str, int, int] | None) -> bool:
         """Take records of a lane up to another lane's head, and have its next head ready; False at the end."""
-        while lane.ended_at is None and (until is None or lane.head() < until):
+        while lane.ended_at is None and (until is None or lane.is_before(until)):
             record = lane.records.popleft()
             if header(record.headers, END) is not None:
                 # The position stays on the end mark, so that a restarted merge meets it again.

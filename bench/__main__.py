@@ -2,7 +2,8 @@
 
 `python -m bench timers [--customers N] [--workers N] [--alone]` measures timers by the wall clock, `latency [--rate N]
 [--partitions N] [--workers N]` the way from an event to its send, `crowd [--customers N] [--workers N]` what many
-customers cost, `replay [--laps N]` replay, and `decide [--laps N] [--save]` the rules alone, which needs no Kafka.
+customers cost, `through [--laps N] [--workers N]` the job from the public topics on, `replay [--laps N]` replay, and
+`decide [--laps N] [--save]` the rules alone, which needs no Kafka.
 """
 
 import argparse
@@ -10,7 +11,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import crowd, latency, replay
+from bench import crowd, latency, replay, through
 from bench.live import LiveFailed
 from bench.memory import Alone
 from bench.report import machine, report, save, save_alone, told_alone, told_state
@@ -19,6 +20,7 @@ from bench.timers import CUSTOMERS, run_timers, told
 from bench.traffic import traffic
 from bench.trigger_job import DEFINITIONS, WorkerFailed, WrongOutput, run_job, run_measured
 from schemas.errors import TidingsError
+from streams.connection import Connection
 from tidings.services.borrowed import borrow_kafka
 from tidings.settings import Settings, process_environment, read_settings
 
@@ -31,12 +33,12 @@ def main() -> int:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["job", "decide", "timers", "latency", "crowd", "replay"],
+        choices=["job", "decide", "timers", "latency", "crowd", "replay", "through"],
         default="job",
         help="what is measured",
     )
     parser.add_argument("--customers", type=int, default=CUSTOMERS, help="for timers and crowd (default 100,000)")
-    parser.add_argument("--workers", type=int, default=1, help="for timers, latency and crowd (default 1)")
+    parser.add_argument("--workers", type=int, default=1, help="for timers, latency, crowd and through (default 1)")
     parser.add_argument("--alone", action="store_true", help="for timers: no other traffic while the many fire")
     parser.add_argument("--rate", type=int, default=latency.PER_S, help="events a second for latency (default 1,000)")
     parser.add_argument(
@@ -51,27 +53,8 @@ def main() -> int:
     try:
         with borrow_kafka(read_settings(process_environment())) as kafka:
             cache = ROOT / ".cache" / "bench"
-            if options.what == "timers":
-                timed = run_timers(
-                    kafka.connection,
-                    cache / "timers",
-                    options.customers,
-                    options.workers,
-                    say,
-                    alone=options.alone,
-                )
-                print("\n" + told(timed))
-                return 0
-            if options.what == "latency":
-                how = {"per_s": options.rate, "partitions": options.partitions, "workers": options.workers}
-                print("\n" + latency.told(latency.run_latency(kafka.connection, cache / "latency", **how, say=say)))
-                return 0
-            if options.what == "crowd":
-                how = {"customers": options.customers, "workers": options.workers}
-                print("\n" + crowd.told(crowd.run_crowd(kafka.connection, cache / "crowd", **how, say=say)))
-                return 0
-            if options.what == "replay":
-                print("\n" + replay.told(replay.run_replay(kafka.connection, cache, options.laps, say)))
+            if options.what != "job":
+                print("\n" + _measure(options, kafka.connection, cache))
                 return 0
             measured = run_job(kafka.connection, cache, options.laps, say)
     except WrongOutput as error:
@@ -84,6 +67,23 @@ def main() -> int:
     if options.save:
         save(measured, where, ROOT / "bench" / "results", datetime.now(UTC))
     return 0
+
+
+def _measure(options: argparse.Namespace, connection: Connection, cache: Path) -> str:
+    """Measure what isn't the trigger job, and tell it."""
+    crowded = {"customers": options.customers, "workers": options.workers}
+    match options.what:
+        case "timers":
+            return told(run_timers(connection, cache / "timers", **crowded, say=say, alone=options.alone))
+        case "latency":
+            how = {"per_s": options.rate, "partitions": options.partitions, "workers": options.workers}
+            return latency.told(latency.run_latency(connection, cache / "latency", **how, say=say))
+        case "crowd":
+            return crowd.told(crowd.run_crowd(connection, cache / "crowd", **crowded, say=say))
+        case "through":
+            return through.told(through.run_through(connection, cache, options.laps, options.workers, say))
+        case _:
+            return replay.told(replay.run_replay(connection, cache, options.laps, say))
 
 
 def decide_alone(laps: int, where: str, *, save_too: bool) -> int:

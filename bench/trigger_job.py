@@ -90,15 +90,15 @@ def run_job(connection: Connection, cache: Path, laps: int, say: Say) -> Measure
         write_log(connection, prefix, documents, path, end)
         rounds: list[Round] = []
         for one, two in zip(prefixes[1::2], prefixes[2::2], strict=True):
-            raw, batches = _read_raw(connection, prefix, "each"), _read_raw(connection, prefix, "batches")
+            raw, batches = read_raw(connection, prefix, "each"), read_raw(connection, prefix, "batches")
             tidings = fold_lap(connection, prefix, one, events, cache, workers=1)
             two_workers = fold_lap(connection, prefix, two, events, cache, workers=2)
             say(
                 f"lap {len(rounds) + 1} of {laps}: {_speed(raw)} raw, {_speed(tidings)} Tidings,"
                 f" {_speed(two_workers)} with two workers"
             )
-            _compare(wanted, sent(connection, one))
-            _compare(wanted, sent(connection, two))
+            compare(wanted, sent(connection, one))
+            compare(wanted, sent(connection, two))
             rounds.append(Round(raw=raw, batches=batches, tidings=tidings, two_workers=two_workers))
         decisions = count_decisions(connection, prefixes[-1])
     finally:
@@ -125,7 +125,8 @@ def _speed(lap: Lap) -> str:
     return f"{lap.events / lap.wall_s:,.0f} events/s"
 
 
-def _read_raw(connection: Connection, prefix: str, how: str) -> Lap:
+def read_raw(connection: Connection, prefix: str, how: str) -> Lap:
+    """Read the log of a prefix and decode it: `each` record by record, or in `batches`."""
     return run_measured("bench.raw", connection.bootstrap_servers, prefix + CUSTOMER_LOG, how, answer=Lap)
 
 
@@ -170,7 +171,12 @@ def _await_end(
         time.sleep(LOOK_EVERY_S)
 
 
-def _compare(wanted: Counter[Start], came: Counter[Start]) -> None:
+def compare(wanted: Counter[Start], came: Counter[Start]) -> None:
+    """Compare what came with what the reference says.
+
+    Raises:
+        WrongOutput: they aren't the same.
+    """
     if came == wanted:
         return
     missing, surplus = wanted - came, came - wanted

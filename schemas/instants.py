@@ -33,6 +33,8 @@ _NO_OFFSET: Final = timedelta()
 _MILLISECOND: Final = timedelta(milliseconds=1)
 # RFC 3339, section 5.6; the calendar itself is checked by `datetime`.
 _RFC_3339: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:)(\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+# What nearly all write, and the calendar library reads by itself as we do.
+_COMMON: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _WITHOUT_OFFSET: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
 
@@ -59,6 +61,13 @@ def parse_instant(value: object) -> Millis:
 
 
 def _parse_text(text: str) -> Millis:
+    if _COMMON.fullmatch(text):
+        try:
+            since = datetime.fromisoformat(text) - _EPOCH
+        except (ValueError, OverflowError):
+            pass
+        else:
+            return since.days * DAY_MS + since.seconds * SECOND_MS + since.microseconds // 1_000
     match = _RFC_3339.fullmatch(text)
     if match is None:
         if _DATE.fullmatch(text):
