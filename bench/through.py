@@ -125,7 +125,7 @@ def _lap(connection: Connection, prefix: str, folder: Path, workers: int) -> lis
             places = [str(folder / f"data-{name}"), str(folder / f"share-{name}.json")]
             what = ["bench.ingesting", connection.bootstrap_servers, prefix]
             if name != "ingest":
-                what = ["bench.worker", connection.bootstrap_servers, prefix, prefix]
+                what = ["bench.worker", connection.bootstrap_servers, prefix, prefix, str(workers)]
             argv = [sys.executable, "-m", *what, *places]
             processes.append(stack.enter_context(subprocess.Popen(argv, stdout=log, stderr=log)))  # noqa: S603
         try:

@@ -141,7 +141,16 @@ def fold_lap(connection: Connection, log_prefix: str, prefix: str, events: int, 
         processes = []
         for number in range(workers):
             places = [str(folder / f"data-{number}"), str(folder / f"share-{number}.json")]
-            argv = [sys.executable, "-m", "bench.worker", connection.bootstrap_servers, log_prefix, prefix, *places]
+            argv = [
+                sys.executable,
+                "-m",
+                "bench.worker",
+                connection.bootstrap_servers,
+                log_prefix,
+                prefix,
+                str(workers),
+                *places,
+            ]
             processes.append(stack.enter_context(subprocess.Popen(argv, stdout=log, stderr=log)))  # noqa: S603
         try:
             _await_end(connection, prefix, log_prefix + CUSTOMER_LOG, processes, said)

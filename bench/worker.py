@@ -1,11 +1,13 @@
 """The worker under measurement: the worker of `tidings worker`, with a clock at its first read and each commit.
 
-`python -m bench.worker BROKERS LOG_PREFIX PREFIX FOLDER LAP_FILE` folds the log of one prefix into the topics of
-another until SIGTERM, so that one log serves any number of laps, and writes its share of the lap as JSON.
+`python -m bench.worker BROKERS LOG_PREFIX PREFIX WORKERS FOLDER LAP_FILE` folds the log of one prefix into the topics
+of another until SIGTERM, so that one log serves any number of laps, and writes its share of the lap as JSON. Of several
+workers nobody begins before all have joined the group: joining isn't measured, and who came first would have to give
+partitions back.
 
 The lap begins when the first partition is opened for reading (start, group and recovery of nothing are before it)
-and ends with the last transaction that carried anything. Two methods of `streams` are wrapped for that; both are
-called per batch, none per event.
+and ends with the last transaction that carried anything. Three methods of `streams` are wrapped for that; all are
+called per batch or assignment, none per event.
 """
 
 import asyncio
@@ -19,17 +21,19 @@ from faust.types import TP
 
 from agents.catalogues import Catalogues
 from agents.customers import CustomerFold
+from bench.log import PARTITIONS
 from bench.measured import Moment, Share
 from journeys.catalogue import Catalogue
 from journeys.validation import definitions_from_documents
 from schemas.topics import CUSTOMER_LOG, CUSTOMERS_CHANGELOG
 from streams.changelog import OWNER
+from streams.clients import Reader
 from streams.connection import Connection
 from streams.draining import BatchConsumer
 from streams.fold import Output
 from streams.topics import partition_counts
 from streams.transactions import Lane
-from streams.worker import run_fold_worker
+from streams.worker import FoldDesk, run_fold_worker
 from tidings.clock import fresh_bytes, wall_ms
 from tidings.processes import WORKER_GROUP
 
@@ -39,8 +43,8 @@ class _Marks:
     end: Moment | None = None
 
 
-def _watch(marks: _Marks) -> None:
-    open_partition, commit = BatchConsumer.open, Lane.commit
+def _watch(marks: _Marks, share: int) -> None:
+    open_partition, commit, assigned = BatchConsumer.open, Lane.commit, FoldDesk.assigned
 
     def noted_open(consumer: BatchConsumer, tp: TP) -> None:
         marks.begin = marks.begin or Moment.now()
@@ -60,6 +64,10 @@ def _watch(marks: _Marks) -> None:
             marks.end = Moment.now()
         return written
 
+    async def assigned_in_full(desk: FoldDesk, consumer: Reader, partitions: frozenset[TP]) -> None:
+        await assigned(desk, consumer, partitions if len(partitions) == share else frozenset())
+
+    FoldDesk.assigned = assigned_in_full  # type: ignore[method-assign,assignment]
     BatchConsumer.open = noted_open  # type: ignore[method-assign,assignment]
     Lane.commit = noted_commit  # type: ignore[method-assign,assignment]
 
@@ -87,9 +95,9 @@ def fold_log(connection: Connection, log_prefix: str, prefix: str, folder: Path)
 
 
 if __name__ == "__main__":
-    _brokers, _log_prefix, _prefix, _folder, _lap_file = sys.argv[1:]
+    _brokers, _log_prefix, _prefix, _workers, _folder, _lap_file = sys.argv[1:]
     _marks = _Marks()
-    _watch(_marks)
+    _watch(_marks, PARTITIONS // int(_workers))
     fold_log(Connection(bootstrap_servers=_brokers), _log_prefix, _prefix, Path(_folder))
     if _marks.begin is None or _marks.end is None:
         sys.exit("nothing was folded")
