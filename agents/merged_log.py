@@ -17,13 +17,24 @@ from streams.reading import read_partition
 _Head = tuple[int, bytes, int, LogRecord]
 
 
-def merged_log(connection: Connection, prefix: str, reaches: Mapping[int, Reach]) -> Iterator[LogRecord]:
+def merged_log(
+    connection: Connection, prefix: str, reaches: Mapping[int, Reach], starts: Mapping[int, int] | None = None
+) -> Iterator[LogRecord]:
     """Yield every committed record of the log, as far as it reached.
+
+    Args:
+        connection: where Kafka is.
+        prefix: of the topics.
+        reaches: how far each partition reached.
+        starts: by partition, its first offset that is read; None: all from their beginnings.
 
     Raises:
         TidingsError: Kafka doesn't answer, or refuses.
     """
-    sources = {number: partition_log(connection, prefix, number, reach.log_end) for number, reach in reaches.items()}
+    sources = {
+        number: partition_log(connection, prefix, number, reach.log_end, start=0 if starts is None else starts[number])
+        for number, reach in reaches.items()
+    }
     heads = [_head(record) for source in sources.values() if (record := next(source, None)) is not None]
     heapify(heads)
     while heads:
@@ -34,13 +45,15 @@ def merged_log(connection: Connection, prefix: str, reaches: Mapping[int, Reach]
             heappush(heads, _head(following))
 
 
-def partition_log(connection: Connection, prefix: str, partition: int, end: int) -> Iterator[LogRecord]:
-    """Yield every committed record of one partition of the log, up to an offset.
+def partition_log(
+    connection: Connection, prefix: str, partition: int, end: int, *, start: int = 0
+) -> Iterator[LogRecord]:
+    """Yield every committed record of one partition of the log, from an offset on, up to another.
 
     Raises:
         TidingsError: Kafka doesn't answer, or refuses.
     """
-    for messages in read_partition(connection, prefix + CUSTOMER_LOG, partition, 0, end):
+    for messages in read_partition(connection, prefix + CUSTOMER_LOG, partition, start, end):
         for message in messages:
             yield log_record(message, partition)
 

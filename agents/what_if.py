@@ -17,6 +17,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct, field
 
+from agents.beginning import Begun
 from agents.outcomes import Outcome
 from agents.shares import Lateness, Share
 from agents.world import LogRecord, World
@@ -115,8 +116,9 @@ class WhatIf:
     def __init__(
         self, load: Callable[[int], Catalogue], edit: Callable[[int, Millis], Catalogue], since: Millis | None = None,
         *, follows: bool = False, share: Share | None = None, late: Mapping[int, Millis] | None = None,
+        begun: Begun | None = None,
     ) -> None:  # fmt: skip
-        """Begin before the log's first record.
+        """Begin before the log's first record, or where the edit comes into force.
 
         Args:
             load: returns a version of the definitions as it was in force.
@@ -126,9 +128,10 @@ class WhatIf:
                 then one of the version that was in force, and has its number.
             share: whose records are folded, all are still to be given; None: everybody's.
             late: what `late` of all shares was in a fold before; None where nothing is known yet.
+            begun: everybody as she stood at `since`, whose other records are still to be given; None: nobody is known.
         """
         self._load, self._edit, self._since, self._follows = load, edit, since, follows
-        self.recorded = World()
+        self.recorded = World() if begun is None else begun.world
         self.edited: World | None = World() if since is None else None
         self.believing: World | None = None
         self._believers: set[str] = set()
@@ -137,7 +140,9 @@ class WhatIf:
         self._ledgers: dict[str, _Ledger] = {}
         self._believed: dict[str, _Ledger] = {}
         self._reasons: tuple[dict[str, _Reasons], dict[str, _Reasons]] = ({}, {})
-        self._sources: dict[tuple[int, bytes], bytes] = {}
+        self._sources: dict[tuple[int, bytes], bytes] = {} if begun is None else dict(begun.sources)
+        self._inner_until = since if begun is not None else None
+        """What customers wrote to each other before this instant isn't written again by those who begin at it."""
         self._commands: set[str] = set()
         self._sends = [0, 0]
         self._engaging: dict[str, bool] = {}
@@ -162,7 +167,10 @@ class WhatIf:
         appended = None if packed is None else unpack_number(packed)
         if record.key is None:
             self._take_mark(record, appended)
-        elif not self._is_inner(record) and not self._was_seen(record):
+        elif self._is_inner(record):
+            if self._inner_until is not None and at < self._inner_until:
+                self._take_event(record)
+        elif not self._was_seen(record):
             self._pass_time(at, appended)
             if self._share is None or self._share.has(record.key):
                 self._take_event(record)

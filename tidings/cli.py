@@ -12,6 +12,7 @@ import typer
 from confluent_kafka import KafkaException
 
 from schemas.errors import TidingsError
+from streams.hard_stop import RefusedToStart
 from tidings.commands import dead_letters, kafka, operating
 from tidings.commands.backfill import backfill
 from tidings.commands.catalogue import apply, diff, impact
@@ -93,7 +94,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         app()
-    except TidingsError as error:
+    except (TidingsError, RefusedToStart) as error:
         # What is wrong is often repeated, and may be anything; each line of ours is a line.
         said = "\n".join(printable(line) for line in str(error).split("\n"))
         typer.echo(f"tidings: {said}", err=True)

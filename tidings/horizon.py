@@ -17,7 +17,8 @@ def horizon_lines(log: str, kept: Sequence[KeptPartition]) -> Iterator[str]:
             yield f"  {', '.join(cut)} have lost their beginnings: what was decided before can't be compared"
     yield ""
     yield f"replay            {_replay(kept)}"
-    yield f"what-if, backfill {_whole_log(kept)}"
+    yield f"what-if           {_what_if(kept)}"
+    yield f"backfill          {_whole_log(kept)}"
     yield f"explain           {_explain(kept)}"
 
 
@@ -51,10 +52,19 @@ def _replay(kept: Sequence[KeptPartition]) -> str:
     return f"of {len(possible)} of {len(kept)} partitions; of {lost} the beginning is gone, and there is no snapshot"
 
 
+def _what_if(kept: Sequence[KeptPartition]) -> str:
+    if all(one.is_whole for one in kept):
+        return _whole_log(kept)
+    lost = [one for one in kept if one.begins_at is None]
+    if lost:
+        return f"impossible: of {_numbers(lost)} the beginning is gone, and there is no snapshot"
+    return "possible with --snapshots, for a --since behind them"
+
+
 def _whole_log(kept: Sequence[KeptPartition]) -> str:
     lost = [one for one in kept if not one.is_whole]
     if lost:
-        return f"impossible: they need the whole log, and the beginning of {_numbers(lost)} is gone"
+        return f"impossible: it needs the whole log, and the beginning of {_numbers(lost)} is gone"
     first = min((one.first_at for one in kept if one.first_at is not None), default=None)
     return "possible" if first is None else f"possible, from {as_text(first)} on"
 

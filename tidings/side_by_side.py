@@ -11,6 +11,7 @@ from confluent_kafka import KafkaException
 from msgspec import Struct
 
 from schemas.errors import TidingsError
+from streams.hard_stop import RefusedToStart
 
 LOOK_EVERY_S: Final = 0.2
 _done = multiprocessing.get_context("spawn").Array(c_longlong, 0)
@@ -76,7 +77,7 @@ def _do(given: tuple[int, Callable[[Task, Tell], Result], Task]) -> Result | _Fa
 
     try:
         return work(task, tell)
-    except TidingsError as error:
+    except (TidingsError, RefusedToStart) as error:
         return _Failed(str(error))
     except KafkaException as error:
         return _Failed(f"Kafka refused or doesn't answer: {error.args[0].str()}")

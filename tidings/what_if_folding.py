@@ -3,23 +3,28 @@
 import os
 from collections.abc import Callable
 from itertools import chain
+from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from agents.beginning import Begun, begin, fold_until, latest_instant
 from agents.catalogues import Catalogues, StoredVersion, read_versions
 from agents.merged_log import merged_log, partition_log
-from agents.replaying import Reach
+from agents.replaying import Reach, log_record
 from agents.shares import Couple, Share, called_by, can_fold_apart, couples_of
+from agents.snapshots import load_snapshot
 from agents.what_if import Change, WhatIf, in_order
 from journeys.catalogue import Catalogue, compile_catalogue
 from journeys.validation import definitions_from_documents
 from schemas.editing import Editing, Mode
 from schemas.errors import TidingsError
 from schemas.events import Json
-from schemas.instants import Millis
+from schemas.instants import Millis, format_instant
+from schemas.topics import CUSTOMER_LOG
 from streams.connection import Connection
+from streams.reading import read_partition
 from tidings.side_by_side import Tell, side_by_side
 
 TELL_EVERY: Final = 1_000
@@ -39,6 +44,9 @@ class Question(Struct, frozen=True, kw_only=True):
     """From when on; None: in place of the first version."""
     until: Millis | None
     mode: Mode
+    snapshots: Path | None = None
+    """A folder of snapshots, from which partitions go on; only with `since`."""
+    topic_id: bytes = b""
 
     @property
     def records(self) -> int:
@@ -67,6 +75,8 @@ def processes_for(question: Question, asked: int | None) -> tuple[int, str | Non
         TidingsError: nothing was ever in force, or Kafka doesn't answer.
     """
     versions = _versions(question)
+    if question.snapshots is not None:
+        return 1, None if asked in {None, 1} else "Folded in one process: what goes on from snapshots isn't parted."
     count = asked or (1 if question.records < WORTH_IT else os.cpu_count() or 1)
     if count == 1:
         return 1, None
@@ -130,8 +140,10 @@ def _couples(question: Question, tell: Tell) -> list[Couple]:
 
 def _fold_part(part: _Part, tell: Tell) -> Found:
     question = part.question
-    worlds = _worlds(part)
-    for count, record in enumerate(merged_log(question.connection, question.prefix, question.reaches), start=1):
+    begun = None if question.snapshots is None else _begun(question, question.snapshots)
+    worlds, starts = _worlds(part, begun), None if begun is None else begun.next_offsets
+    log = merged_log(question.connection, question.prefix, question.reaches, starts)
+    for count, record in enumerate(log, start=0 if starts is None else sum(starts.values())):
         if question.until is not None and record.timestamp >= question.until:
             continue
         worlds.take(record)
@@ -142,7 +154,37 @@ def _fold_part(part: _Part, tell: Tell) -> Found:
     return Found(changes=worlds.changes(), sends=worlds.sends, late=worlds.late)
 
 
-def _worlds(part: _Part) -> WhatIf:
+def _begun(question: Question, folder: Path) -> Begun:
+    """Fold every partition up to where the edit comes into force, from a snapshot before that or from its beginning."""
+    since = question.since
+    assert since is not None  # noqa: S101 -- asked for with the snapshots
+    catalogues = Catalogues(question.connection, question.prefix, definitions_from_documents)
+    stood = {}
+    for number, reach in sorted(question.reaches.items()):
+        snapshot = load_snapshot(folder, number, question.topic_id)
+        if snapshot is not None and snapshot.next_offset < reach.log_start:
+            snapshot = None
+        latest = None if snapshot is None else latest_instant(snapshot.memory)
+        if snapshot is None or (latest is not None and latest >= since):
+            if reach.log_start:
+                raise TidingsError(_no_snapshot(question, number, latest))
+            snapshot = None
+        start, memory = (0, {}) if snapshot is None else (snapshot.next_offset, dict(snapshot.memory))
+        read = read_partition(question.connection, question.prefix + CUSTOMER_LOG, number, start, reach.log_end)
+        records = ([log_record(message, number) for message in messages] for messages in read)
+        stood[number] = fold_until(records, memory, len(question.reaches), catalogues.load, since, start)
+    return begin(stood, catalogues.load, since)
+
+
+def _no_snapshot(question: Question, number: int, latest: Millis | None) -> str:
+    where = f"partition {number} of {question.prefix}{CUSTOMER_LOG} has lost its beginning"
+    if latest is None:
+        return f"{where}, and {question.snapshots} has no snapshot from which what is left goes on"
+    its = f"its snapshot in {question.snapshots} is of {format_instant(latest)}"
+    return f"{where}, and {its}: name a later --since, or the folder of an older one"
+
+
+def _worlds(part: _Part, begun: Begun | None) -> WhatIf:
     question, since = part.question, part.question.since
     versions = _versions(question)
     definitions = definitions_from_documents(question.documents)
@@ -156,7 +198,7 @@ def _worlds(part: _Part) -> WhatIf:
             answers_webhooks=in_force.stored.answers_webhooks, editing=Editing(mode=question.mode),
         )  # fmt: skip
 
-    return WhatIf(catalogues.load, edit, since, share=part.share, late=part.late)
+    return WhatIf(catalogues.load, edit, since, share=part.share, late=part.late, begun=begun)
 
 
 def _versions(question: Question) -> list[StoredVersion]:

@@ -3,17 +3,23 @@
 import re
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 from confluent_kafka import Producer
 
+from agents.beginning import fold_until
+from agents.catalogues import Catalogues
 from agents.comparing import Span
-from agents.replaying import ReplayPlan, customer_keys, reach_of
+from agents.replaying import ReplayPlan, customer_keys, log_record, reach_of
+from agents.snapshots import Snapshot, save_snapshot
 from agents.standing import read_standing
-from schemas.instants import parse_instant
+from journeys.validation import definitions_from_documents
+from schemas.instants import HOUR_MS, format_instant, parse_instant
 from streams.partitions import partition_of
+from streams.reading import read_partition
 from streams.topics import end_offsets, first_offsets
 from tests.kafka import worlds
 from tests.kafka.broker import KafkaUnderTest
@@ -182,19 +188,54 @@ def test_a_replay_goes_on_from_its_snapshots_also_when_the_log_before_is_gone(ke
     assert _decisions(said) == kept.count("decision")
     log = f"{kept.prefix}customer-log"
     ends = end_offsets(kept.run.connection, log)
+    tried = _tried_later(kept, tmp_path, ends[0] * 3 // 4)
     cut(kept.run.connection, log, 0, before=ends[0] // 2)
     assert first_offsets(kept.run.connection, log)[0] > 0
     told = kept.replay("--horizon", "--snapshots", folder)[1]
     assert "before it only by a snapshot" in told
     assert f"replay            possible; {PARTITIONS} of {PARTITIONS} partitions go on from a snapshot" in told
-    assert "impossible: they need the whole log, and the beginning of partition 0 is gone" in told
+    assert "impossible: it needs the whole log, and the beginning of partition 0 is gone" in told
     code, said, wrong = kept.replay("--snapshots", folder)
     assert code == 0, said + wrong
+    tried(folder)
     _explained_from(kept, folder)
     code, _, wrong = kept.replay("--partition=0")
     assert (code, "name a folder of snapshots with --snapshots" in wrong) == (1, True)
     code, _, wrong = kept.replay("--partition=0", "--snapshots", str(tmp_path / "none"))
     assert (code, "has no snapshot from there on" in wrong) == (1, True)
+
+
+def _tried_later(kept: Kept, folder: Path, behind: int) -> Callable[[str], None]:
+    """Try an edit of late while the log is whole; return what tries it again from snapshots, and compares."""
+    edited, early, connection = folder / "edited", folder / "early", kept.run.connection
+    shutil.copytree(kept.folder / "world" / "definitions", edited)
+    _without_a_workflow(edited, kept.records)
+    log, ends = f"{kept.prefix}customer-log", end_offsets(connection, f"{kept.prefix}customer-log")
+    parts = {
+        number: [log_record(one, number) for some in read_partition(connection, log, number, 0, end) for one in some]
+        for number, end in ends.items()
+    }
+    at = next(one.timestamp for one in parts[0] if one.offset >= behind)
+    catalogues = Catalogues(connection, kept.prefix, definitions_from_documents)
+    for number, part in parts.items():
+        stood = fold_until([part], {}, PARTITIONS, catalogues.load, at, 0)
+        save_snapshot(early, Snapshot(topic_id=topic_ids(connection, [log])[log], partition=number, compared={},
+                                      same={}, next_offset=stood.next_offset, memory=stood.memory))  # fmt: skip
+    since = ["--definitions", str(edited), "--since", format_instant(at + HOUR_MS)]
+    code, said, wrong = kept.what_if(*since, "--output", str(folder / "whole.ndjson"))
+    assert code == 0, said + wrong
+
+    def tried(late: str) -> None:
+        code, said, wrong = kept.what_if(*since, "--output", str(folder / "begun.ndjson"), "--snapshots", str(early))
+        assert code == 0, said + wrong
+        assert "snapshots say where everybody stood" in said
+        assert (folder / "begun.ndjson").read_bytes() == (folder / "whole.ndjson").read_bytes()
+        code, _, wrong = kept.what_if(*since)
+        assert (code, "name a folder of snapshots with --snapshots" in wrong) == (1, True)
+        code, _, wrong = kept.what_if(*since, "--snapshots", late)
+        assert (code, "name a later --since" in wrong) == (1, True)
+
+    return tried
 
 
 def _explained_from(kept: Kept, snapshots: str) -> None:
@@ -245,6 +286,7 @@ def test_what_is_not_the_rules_work_is_named(kept: Kept, tmp_path: Path) -> None
     [
         (["--compare"], 2, "go with --definitions"),
         (["--definitions", "/nowhere", "--partition=1"], 2, "is about everybody"),
+        (["--definitions", "/nowhere", "--snapshots", "/nowhere"], 2, "name a --since behind them"),
         (["--partition=7"], 1, "the customer log has 3, numbered from 0"),
         (["--offsets", "5:2", "--partition=1"], 2, "the smaller first"),
         (["--offsets", "2:5"], 2, "name it with --partition"),

@@ -115,10 +115,11 @@ def replay(
     if since is not None or until is not None:
         _refuse_lost(kept_log(connection, prefix, reaches, topic_id, None), since, until)
     if definitions is not None:
-        _refuse_parts(customers, partitions, offsets, snapshots)
+        _refuse_parts(customers, partitions, offsets)
         what_if(
-            connection, prefix, reaches, definitions, mode=mode, processes=processes, compare=compare, output=output,
-            html=html, since=None if since is None else within.since, until=None if until is None else within.until,
+            connection, prefix, reaches, definitions, mode=mode, processes=processes, snapshots=snapshots,
+            topic_id=topic_id, compare=compare, output=output, html=html,
+            since=None if since is None else within.since, until=None if until is None else within.until,
         )  # fmt: skip
         return
     if compare or html is not None or mode != "pin":
@@ -173,7 +174,7 @@ def _refuse_parts(*asked: object) -> None:
     if any(asked):
         raise WrongUsage(
             "--definitions is about everybody: of the other options it takes --since, --until, --mode,"
-            " --processes, --compare, --output and --html"
+            " --processes, --snapshots, --compare, --output and --html"
         )
 
 

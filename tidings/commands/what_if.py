@@ -15,24 +15,29 @@ from streams.connection import Connection
 from tidings.clock import monotonic_s
 from tidings.commands.options import load_valid_folder
 from tidings.commands.showing import folding_shown
+from tidings.usage import WrongUsage
 from tidings.what_if_folding import Found, Question, fold, processes_for
 from tidings.what_if_report import line, page, rows
 
 
 def what_if(
     connection: Connection, prefix: str, reaches: dict[int, Reach], folder: Path, *, since: Millis | None,
-    until: Millis | None, mode: Mode, processes: int | None, compare: bool, output: Path | None, html: Path | None,
+    until: Millis | None, mode: Mode, processes: int | None, snapshots: Path | None, topic_id: bytes, compare: bool,
+    output: Path | None, html: Path | None,
 ) -> None:  # fmt: skip
     """Fold the whole log under the definitions as they were and as they are in a folder, and tell what differs.
 
     Raises:
         TidingsError: the log's beginning is gone, nothing was in force, or Kafka doesn't answer.
     """
+    if snapshots is not None and since is None:
+        raise WrongUsage("--snapshots say where everybody stood: with --definitions, name a --since behind them")
     question = Question(
         connection=connection, prefix=prefix, reaches=reaches, documents=load_valid_folder(folder).documents,
-        since=since, until=until, mode=mode,
+        since=since, until=until, mode=mode, snapshots=snapshots, topic_id=topic_id,
     )  # fmt: skip
-    _refuse_cut_log(prefix, reaches)
+    if snapshots is None:
+        _refuse_cut_log(prefix, reaches)
     count, why = processes_for(question, processes)
     if why is not None:
         Console(stderr=True, highlight=False, soft_wrap=True).print(why)
@@ -42,6 +47,10 @@ def what_if(
     changes = found.changes
     console = Console(highlight=False, soft_wrap=True)
     _tell(console, found, since, monotonic_s() - began, compare=compare)
+    if snapshots is not None and since is not None:
+        console.print(
+            f"What was sent before {format_instant(since)} isn't counted: snapshots say where everybody stood."
+        )
     _write(output, lambda: b"".join(map(line, changes)))
     title = f"What if: {folder.resolve().name}" + ("" if since is None else f" since {format_instant(since)}")
     _write(html, lambda: page(changes, found.sends, title).encode())
@@ -52,7 +61,8 @@ def _refuse_cut_log(prefix: str, reaches: dict[int, Reach]) -> None:
         if reach.log_start:
             raise TidingsError(
                 f"partition {number} of {prefix}{CUSTOMER_LOG} begins at offset {reach.log_start:,}: what came before"
-                " is gone, and so is where everybody stood; a what-if needs the whole log"
+                " is gone, and so is where everybody stood: name a folder of snapshots with --snapshots, and a --since"
+                " behind them"
             )
 
 

@@ -29,7 +29,8 @@ def test_a_whole_log_can_be_asked_everything() -> None:
     assert "t.customer-log 0: 1,000 offsets, from its beginning, 2026-03-01T00:00:00.000Z to 2026-03-09" in said
     assert "t.customer-log 1: nothing in it" in said
     assert "replay            possible\n" in said
-    assert "what-if, backfill possible, from 2026-03-01T00:00:00.000Z on" in said
+    for name in ("what-if  ", "backfill "):
+        assert f"{name}         possible, from 2026-03-01T00:00:00.000Z on" in said
     assert "explain           possible of everybody" in said
 
 
@@ -51,7 +52,9 @@ def test_behind_a_lost_beginning_only_a_snapshot_goes_on_that_the_log_reaches_ba
     told = lines(one)
     assert said in told
     assert ("replay            impossible" in told) == (begins_at is None)
-    assert "what-if, backfill impossible: they need the whole log, and the beginning of partition 0 is gone" in told
+    assert "backfill          impossible: it needs the whole log, and the beginning of partition 0 is gone" in told
+    assert ("what-if           possible with --snapshots, for a --since behind them" in told) == (begins_at is not None)
+    assert ("what-if           impossible: of partition 0" in told) == (begins_at is None)
     assert ("explain           impossible" in told) == (begins_at is None)
     assert ("from the snapshot on, with --snapshots" in told) == (begins_at is not None)
 

@@ -1,0 +1,144 @@
+"""Where a what-if begins in the middle of the log: everybody as she stood when an instant came.
+
+Up to there nothing is compared, so each partition is folded by itself, as a worker folds it, from its beginning or from
+a snapshot; then all become one world. A partition goes on at its first record from the instant on. What customers had
+written to each other before that and what stands behind it in the log is still to be taken, by its time.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from agents.customers import NO_CATALOGUE, POSITION_KEY, CustomerFold, Position
+from agents.quotas import QUOTA_PREFIX
+from agents.world import LogRecord, World
+from journeys.catalogue import Catalogue
+from schemas.customer import decode_customer
+from schemas.errors import TidingsError
+from schemas.instants import Millis, format_instant
+from tables.waiting import WAITING_PREFIX
+
+Memory = dict[bytes, bytes]
+"""The last value of each key of a partition's changelog."""
+Sources = dict[tuple[int, bytes], bytes]
+"""By partition of the log and origin, the last source seen of it."""
+KEEP_BYTES: Final = 8_000_000
+"""Of changed customers, as they are stored: then they are encoded, as a worker does with each transaction."""
+
+
+class Begun(Struct, frozen=True, kw_only=True):
+    """A world, and which records it has had."""
+
+    world: World
+    sources: Sources
+    next_offsets: dict[int, int]
+    """Where each partition goes on."""
+
+
+class Stood(Struct, frozen=True, kw_only=True):
+    """What is known of a partition, and where it goes on."""
+
+    memory: Memory
+    next_offset: int
+
+
+def latest_instant(memory: Memory) -> Millis | None:
+    """Return the latest instant that a memory knows of; None where it knows nobody."""
+    passed = _position(memory).passed
+    known = [decode_customer(value).now for key, value in memory.items() if key[:2] in {b"c:", b"a:"}]
+    return max((at for at in (passed, *known) if at is not None), default=None)
+
+
+def fold_until(
+    records: Iterable[list[LogRecord]], memory: Memory, partitions: int, load: Callable[[int], Catalogue],
+    since: Millis, next_offset: int,
+) -> Stood:  # fmt: skip
+    """Fold a partition as a worker does, up to its first record from an instant on.
+
+    Args:
+        records: of the partition, in slices, from `next_offset` on.
+        memory: what is known of those before; changed.
+        partitions: of the log.
+        load: returns the version of the definitions with this number.
+        since: the instant.
+        next_offset: of the first record.
+    """
+
+    async def loaded(number: int) -> Catalogue:
+        return load(number)
+
+    fold = CustomerFold("", loaded, partitions)
+    fold.restore(memory.items())
+    fold.next_offset()
+    has_folded = False
+    with asyncio.Runner() as runner:
+        for some in records:
+            count = next((place for place, one in enumerate(some) if one.timestamp >= since), len(some))
+            if count:
+                has_folded = True
+                runner.run(fold.prepare(some[:count]))
+                parts = list(fold.fold(some[:count]))
+                next_offset = parts[-1].next_offset
+                if parts[-1].changed_bytes > KEEP_BYTES:
+                    _keep(fold, memory)
+            if count < len(some):
+                break
+    if has_folded:
+        # A fold that has had no record would say that it stands where the log begins.
+        _keep(fold, memory)
+    return Stood(memory=memory, next_offset=next_offset)
+
+
+def _keep(fold: CustomerFold, memory: Memory) -> None:
+    for key, value in fold.changes():
+        if value is None:
+            memory.pop(key, None)
+        else:
+            memory[key] = value
+
+
+def begin(stood: Mapping[int, Stood], load: Callable[[int], Catalogue], since: Millis) -> Begun:
+    """Make one world of partitions.
+
+    Raises:
+        TidingsError: they don't stand under the same version, or not everywhere on hold.
+    """
+    positions = {number: _position(one.memory) for number, one in stood.items()}
+    if len({(one.catalogue, one.activated_at, one.holds) for one in positions.values()}) > 1:
+        raise TidingsError(
+            f"--since {format_instant(since)}: definitions came into force just then, or a pause did; name a time a"
+            " minute away"
+        )
+    first = next(iter(positions.values()))
+    loaded = load(first.catalogue) if first.catalogue else NO_CATALOGUE
+    world = World(replace(loaded, activated_at=first.activated_at, holds=first.holds))
+    engine = world.engine
+    for one in stood.values():
+        for key, value in one.memory.items():
+            if key[:2] in {b"c:", b"a:"}:
+                engine.table.restore(key, value)
+            elif key.startswith(WAITING_PREFIX):
+                engine.waiting.restore(key.removeprefix(WAITING_PREFIX), value)
+            elif key.startswith(QUOTA_PREFIX):
+                engine.quotas.restore(key, value)
+    engine.passed = max((one.passed for one in positions.values() if one.passed is not None), default=None)
+    engine.moved_by = max(one.moved_by for one in positions.values())
+    engine.index()
+    return Begun(
+        world=world,
+        sources={
+            (number, bytes.fromhex(origin)): bytes.fromhex(origin + place)
+            for number, position in positions.items()
+            for origin, place in position.sources.items()
+        },
+        next_offsets={number: one.next_offset for number, one in stood.items()},
+    )
+
+
+def _position(memory: Memory) -> Position:
+    known = memory.get(POSITION_KEY)
+    return Position(next_offset=0) if known is None else msgspec.json.decode(known, type=Position)
