@@ -18,7 +18,7 @@ from schemas.instants import Millis
 
 
 class Counted(Struct):
-    """Counts of one partition since they were last taken; changed in place by its fold."""
+    """Counts since they were last taken, changed in place by all folds of a process, and kept when a fold goes."""
 
     events: int = 0
     passed_over: int = 0
@@ -29,6 +29,8 @@ class Counted(Struct):
     """By channel and workflow."""
     webhook_calls: Counts[str] = field(default_factory=Counts)
     """By workflow."""
+    unrecorded: set[Unrecorded] = field(default_factory=set)
+    """Where the rules count what they don't record: of each version that a fold has worked by."""
 
     def add(self, effects: Iterable[Effect]) -> None:
         """Count effects."""
@@ -39,6 +41,11 @@ class Counted(Struct):
                 self.sends[effect.channel, effect.workflow_id] += 1
             else:
                 self.webhook_calls[effect.workflow_id] += 1
+
+    def begin_anew(self) -> None:
+        """Forget what was counted, as it has been taken; the versions stay."""
+        self.events = self.passed_over = 0
+        self.decisions, self.sends, self.webhook_calls = Counts(), Counts(), Counts()
 
 
 class Waits(Struct, frozen=True, kw_only=True):
@@ -89,8 +96,8 @@ class WorkerCounters:
             unknown.set(math.nan)
         self._catalogue = gauge("catalogue_version", "The least version in force in a partition of this process.")
 
-    def add(self, counted: Counted) -> None:
-        """Add what a fold has counted."""
+    def take(self, counted: Counted) -> None:
+        """Add what the folds have counted, which begin anew."""
         self._events.inc(counted.events)
         self._repeated.labels("source").inc(counted.passed_over)
         for (kind, reason), count in counted.decisions.items():
@@ -101,9 +108,11 @@ class WorkerCounters:
             self._sends.labels(channel, workflow).inc(count)
         for workflow, count in counted.webhook_calls.items():
             self._webhook_calls.labels(workflow).inc(count)
+        counted.begin_anew()
+        for unrecorded in counted.unrecorded:
+            self._take_unrecorded(unrecorded.take())
 
-    def add_unrecorded(self, unrecorded: Unrecorded) -> None:
-        """Add what the rules have counted and not recorded."""
+    def _take_unrecorded(self, unrecorded: Unrecorded) -> None:
         self._repeated.labels("event_id").inc(unrecorded.repeats)
         for reason, count in unrecorded.refusals.items():
             self._refusals.labels(reason).inc(count)

@@ -26,7 +26,6 @@ from agents.quotas import QUOTA_PREFIX
 from journeys.catalogue import Catalogue, compile_catalogue
 from journeys.compiled import RunMemory, RunRules, take_run
 from journeys.quiet import NEVER_QUIET
-from journeys.unrecorded import Unrecorded
 from schemas.customer import NO_DEADLINE, Customer
 from schemas.decisions import Send, WebhookCall, encode_effect
 from schemas.definitions import Definitions
@@ -94,9 +93,22 @@ class CustomerFold:
     """The memory and rules of one partition of the customer log."""
 
     def __init__(
-        self, prefix: str, load_catalogue: LoadCatalogue, partitions: int, encode: EncodeEffect = encode_effect
+        self,
+        prefix: str,
+        load_catalogue: LoadCatalogue,
+        partitions: int,
+        encode: EncodeEffect = encode_effect,
+        counted: Counted | None = None,
     ) -> None:
-        """Begin empty; `partitions` is the log's number of them, `encode` writes what comes out."""
+        """Begin empty.
+
+        Args:
+            prefix: of the topics' names.
+            load_catalogue: returns the version of a number.
+            partitions: the log's number of them.
+            encode: writes what comes out.
+            counted: where this fold counts, with others perhaps; None for one of its own.
+        """
         self._load_catalogue = load_catalogue
         self._encode = encode
         self._partitions = partitions
@@ -107,7 +119,7 @@ class CustomerFold:
         self._position: Position | None = None
         self._next_offset = 0
         self._upcoming: dict[int, Catalogue] = {}
-        self._counted = Counted()
+        self.counted = Counted() if counted is None else counted
         self._ticked: Millis | None = None
         """The tick that was written last, until it comes back; another could do no more than this one will."""
         self._decisions_topic = prefix + DECISIONS
@@ -155,7 +167,7 @@ class CustomerFold:
     async def _resume(self, position: Position) -> None:
         """Put the catalogue of a position in force, and look again at deadlines that its states don't tell."""
         engine = self._engine
-        loaded = await self._load_catalogue(position.catalogue) if position.catalogue else NO_CATALOGUE
+        loaded = await self._load(position.catalogue) if position.catalogue else NO_CATALOGUE
         engine.catalogue = replace(loaded, activated_at=position.activated_at, holds=position.holds)
         engine.is_taking_over, engine.moved_by = position.is_taking_over, position.moved_by
         # A hold that ended brought forward deadlines of states that weren't stored again, and so did such a version.
@@ -165,7 +177,12 @@ class CustomerFold:
             await asyncio.sleep(0)
 
     async def _switch_later(self, mark: CatalogueMark) -> None:
-        self._upcoming[mark.number] = await self._load_catalogue(mark.number)
+        self._upcoming[mark.number] = await self._load(mark.number)
+
+    async def _load(self, number: int) -> Catalogue:
+        catalogue = await self._load_catalogue(number)
+        self.counted.unrecorded.add(catalogue.unrecorded)
+        return catalogue
 
     def next_time(self) -> Millis | None:
         """Return when anybody is due next; None for never, and while a tick is under way."""
@@ -187,7 +204,7 @@ class CustomerFold:
         """Fold the records; one part for all of them, but for the many timers that a mark may fire."""
         outputs: list[Output] = []
         waiting, place = list(records), 0
-        self._counted.events += len(waiting)
+        self.counted.events += len(waiting)
         memory, rules = self._run()
         while True:
             place, event = take_run(waiting, place, memory, rules)
@@ -198,7 +215,7 @@ class CustomerFold:
             if record.key is not None:
                 self._fold_event(record, event, outputs)
                 continue
-            self._counted.events -= 1
+            self.counted.events -= 1
             mark, appended = decode_mark(record.value or b""), appended_at(record.headers)
             found: Iterator[Outcome | None]
             if isinstance(mark, CatalogueMark):
@@ -246,7 +263,7 @@ class CustomerFold:
     def _was_seen(self, source: bytes) -> bool:
         origin = source[:ORIGIN_BYTES]
         if source <= self._sources.get(origin, b""):
-            self._counted.passed_over += 1
+            self.counted.passed_over += 1
             return True
         self._sources[origin] = source
         return False
@@ -312,7 +329,7 @@ class CustomerFold:
 
     def _outputs(self, outcome: Outcome, sequence: bytes | None) -> list[Output]:
         key, now, encode = outcome.customer_id.encode(), outcome.now, self._encode
-        self._counted.add(outcome.effects)
+        self.counted.add(outcome.effects)
         outputs = []
         for place, effect in enumerate(outcome.effects, outcome.first_place):
             headers = _first_header(place)
@@ -331,12 +348,6 @@ class CustomerFold:
     def _folded(self, outputs: list[Output], next_offset: int) -> Folded:
         self._next_offset = next_offset
         return Folded(outputs=outputs, next_offset=next_offset, changed_bytes=self._engine.table.changed_bytes)
-
-    def take_counts(self) -> tuple[Counted, Unrecorded]:
-        """Return what was counted since the last call."""
-        counted, self._counted = self._counted, Counted()
-        catalogue = self._engine.catalogue
-        return counted, Unrecorded() if catalogue is None else catalogue.unrecorded.take()
 
     def waits(self, overdue_before: Millis) -> Waits:
         """Say who waits here, and for what; what was due before an instant is overdue."""

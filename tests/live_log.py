@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
+from agents.counting import Counted
 from agents.customers import CustomerFold
 from journeys.catalogue import Catalogue
 from schemas.events import Json
@@ -134,8 +135,15 @@ class Log:
         """Fold the log once, and return what did."""
         return self._another(self.records)
 
+    def empty_fold(self, counted: Counted | None = None) -> CustomerFold:
+        """Return a fold that knows nothing yet, and counts where it is told."""
+        return CustomerFold("t.", self._load, 1, counted=counted)
+
     def _another(self, records: Sequence[Taken]) -> CustomerFold:
-        fold = CustomerFold("t.", self._load, 1)
+        return self.fold_into(self.empty_fold(), records)
+
+    def fold_into(self, fold: CustomerFold, records: Sequence[Taken]) -> CustomerFold:
+        """Have a fold take records of this log, and return it."""
         asyncio.run(fold.prepare(()))
         for record in records:
             self._fold_one(fold, record)

@@ -5,7 +5,7 @@ from weakref import WeakValueDictionary
 
 from faust.types import TP
 
-from agents.counting import WorkerCounters
+from agents.counting import Counted, WorkerCounters
 from agents.customers import CustomerFold
 from journeys.overdue import OVERDUE_AFTER_MS
 from schemas.instants import Millis
@@ -17,7 +17,7 @@ class FoldsInHand:
 
     def __init__(
         self,
-        make: Callable[[], CustomerFold],
+        make: Callable[[Counted], CustomerFold],
         counters: WorkerCounters,
         clock: Callable[[], Millis],
         horizon: Horizon | None,
@@ -25,13 +25,15 @@ class FoldsInHand:
         """Begin without any.
 
         Args:
-            make: makes the empty fold of a partition.
+            make: makes the empty fold of a partition, which counts where it is told.
             counters: where counts are shown.
             clock: now in epoch milliseconds.
             horizon: up to when time may come; None in the clock of the log, where nothing is late.
         """
         self._make = make
         self._counters = counters
+        # One for all: what was counted of a partition outlives its fold, which goes between two looks.
+        self._counted = Counted()
         self._clock = clock
         self._horizon = horizon
         # A fold whose partition was given back goes with its owner, and all that it remembers.
@@ -39,18 +41,14 @@ class FoldsInHand:
 
     def make(self, partition: int) -> CustomerFold:
         """Make the empty fold of a partition."""
-        fold = self._folds[partition] = self._make()
+        fold = self._folds[partition] = self._make(self._counted)
         return fold
 
     def note(self, owned: frozenset[TP]) -> None:
         """Show what has been counted since the last time, and who waits in the partitions that are ours and read."""
         numbers, now = {tp.partition for tp in owned}, self._clock()
-        folds = dict(self._folds)
-        for fold in folds.values():
-            counted, unrecorded = fold.take_counts()
-            self._counters.add(counted)
-            self._counters.add_unrecorded(unrecorded)
-        ours = [fold for number, fold in folds.items() if number in numbers]
+        self._counters.take(self._counted)
+        ours = [fold for number, fold in dict(self._folds).items() if number in numbers]
         horizon = self._horizon
         self._counters.show([fold.waits(now - OVERDUE_AFTER_MS) for fold in ours], None if horizon is None else now)
         if horizon is not None:

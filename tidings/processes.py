@@ -59,7 +59,7 @@ def work(
         return await asyncio.to_thread(catalogues.load, number)
 
     folds = FoldsInHand(
-        lambda: CustomerFold(prefix, load, partitions, encode=encode),
+        lambda counted: CustomerFold(prefix, load, partitions, encode, counted),
         WorkerCounters(vitals.meters.registry),
         wall_ms,
         horizon,

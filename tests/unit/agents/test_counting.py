@@ -18,9 +18,7 @@ def counted(log: Log) -> CollectorRegistry:
     """Return what was counted of a log that is folded once."""
     registry = CollectorRegistry()
     counters, fold = WorkerCounters(registry), log.fold_all()
-    counts, unrecorded = fold.take_counts()
-    counters.add(counts)
-    counters.add_unrecorded(unrecorded)
+    counters.take(fold.counted)
     counters.show([fold.waits(START + 3 * HOUR_MS)], START + 4 * HOUR_MS)
     return registry
 
