@@ -35,6 +35,7 @@ from tidings.commands.status import status
 from tidings.commands.up import up
 from tidings.commands.validate import validate
 from tidings.printing import printable
+from tidings.usage import Commands
 
 _SIGNALLED: Final = 128
 """Added to a signal's number, it is the exit code of a process that the signal ended, as shells have it."""
@@ -43,6 +44,7 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What the system says, without the name of a file, where no more can be written."""
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Tidings: watch what customers do, and send the right message at the right moment, or rightly none.",

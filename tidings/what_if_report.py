@@ -9,6 +9,7 @@ from liquid import Environment
 from msgspec import Struct
 
 from agents.what_if import Change
+from tidings.printing import counted
 
 SHOWN: Final = 1_000
 """Sends that the page lists one by one."""
@@ -50,7 +51,7 @@ def page(changes: Sequence[Change], sends: tuple[int, int], title: str) -> str:
     template = Environment(autoescape=True).from_string(_PAGE)
     return template.render(
         title=title,
-        before=f"{sends[0]:,}",
+        before=counted(sends[0], "message"),
         after=f"{sends[1]:,}",
         rows=[msgspec.structs.asdict(row) for row in rows(changes)],
         changes=[_listed(change) for change in changes[:SHOWN]],
@@ -84,7 +85,7 @@ _PAGE: Final = """<!doctype html>
   .wide { overflow-x: auto }
 </style>
 <h1>{{ title }}</h1>
-<p>{{ before }} messages went out as recorded; {{ after }} would have gone out under the edited definitions.
+<p>{{ before }} went out as recorded; {{ after }} would have gone out under the edited definitions.
 {% if rows == empty %}Nothing differs.{% endif %}</p>
 {% if rows != empty %}
 <p>“Uncertain” are those that rest on opens and clicks which nobody can know: of messages that never went out,

@@ -24,8 +24,8 @@ from tidings.demo.findings import Findings
 from tidings.demo.purchases import read_purchases
 from tidings.demo.report import Closing, Pace, show
 from tidings.demo.story import Story, lines_of, tell
-from tidings.demo.words import counted
 from tidings.event_file import DEFAULT_MAX_JUMP_DAYS
+from tidings.printing import counted
 from tidings.running import RunPlan, Watcher, fresh_prefix, remove_folder, run
 from tidings.services.borrowed import borrow_kafka
 from tidings.services.kafka_files import CHECKOUT, kafka_data

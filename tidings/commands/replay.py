@@ -37,6 +37,7 @@ from tidings.commands.processes import reached
 from tidings.commands.showing import folding_shown
 from tidings.commands.what_if import what_if
 from tidings.horizon import horizon_lines
+from tidings.printing import counted
 from tidings.processes import topic_ids
 from tidings.replaying import first_cause, first_difference, replay_all, spelled_out
 from tidings.settings import process_environment, read_settings
@@ -234,18 +235,22 @@ def _tell(
 ) -> None:
     folded = sum(result.records for result in results)
     rate = f", {folded / seconds:,.0f} a second" if folded and seconds > 0 else ""
-    console.print(f"Folded {folded:,} records of {len(results)} partitions in {seconds:.1f} s{rate}.")
+    console.print(
+        f"Folded {counted(folded, 'record')} of {counted(len(results), 'partition')} in {seconds:.1f} s{rate}."
+    )
     begun = [result for result in results if result.start]
     if begun:
         console.print(
             f"{len(begun)} of {len(results)} partitions went on from a snapshot, with what was compared by then."
         )
     differences = [found for result in results for found in result.differences]
-    for what, names in (("decisions", (DECISIONS,)), ("sends", SEND_TOPICS), ("webhook calls", (WEBHOOK_CALLS,))):
+    for what, names in (("decision", (DECISIONS,)), ("send", SEND_TOPICS), ("webhook call", (WEBHOOK_CALLS,))):
         same = sum(result.same[name] for result in results for name in names)
         other = sum(found.topic in names for found in differences)
         if same or other:
-            console.print(f"{same:,} of {same + other:,} {what} came out again, with their ids, times and contents.")
+            console.print(
+                f"{same:,} of {counted(same + other, what)} came out again, with their ids, times and contents."
+            )
     unchecked, undecided = sum(one.unchecked for one in results), sum(one.undecided for one in results)
     if unchecked:
         console.print(f"{unchecked:,} records can't be compared: what was written is older than what Kafka keeps.")

@@ -15,6 +15,7 @@ from streams.connection import Connection
 from tidings.clock import monotonic_s
 from tidings.commands.options import load_valid_folder
 from tidings.commands.showing import folding_shown
+from tidings.printing import counted
 from tidings.usage import WrongUsage
 from tidings.what_if_folding import Found, Question, fold, processes_for
 from tidings.what_if_report import line, page, rows
@@ -70,7 +71,9 @@ def _tell(console: Console, found: Found, since: Millis | None, seconds: float, 
     changes = found.changes
     before, after = found.sends
     when = "from the beginning" if since is None else f"since {format_instant(since)}"
-    console.print(f"{before:,} messages as recorded, {after:,} under the edited definitions {when}; {seconds:.1f} s.")
+    console.print(
+        f"{counted(before, 'message')} as recorded, {after:,} under the edited definitions {when}; {seconds:.1f} s."
+    )
     uncertain = sum(not change.certain for change in changes)
     if not changes:
         console.print("Nothing differs.")

@@ -15,7 +15,8 @@ from rich.text import Text
 from schemas.definitions import Definitions, SplitTest, Workflow
 from tidings.demo.findings import Findings
 from tidings.demo.story import Story
-from tidings.demo.words import counted, moment, month_in_words, reason_in_words, share
+from tidings.demo.words import moment, month_in_words, reason_in_words, share
+from tidings.printing import counted
 from tidings.tally import Tally
 
 _BARS: Final = "▁▂▃▄▅▆▇█"

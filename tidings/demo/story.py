@@ -15,7 +15,8 @@ from schemas.errors import TidingsError
 from schemas.events import Json
 from schemas.instants import Millis, parse_instant
 from tidings.demo.findings import Record, decode_record
-from tidings.demo.words import counted, near_moment, reason_in_words
+from tidings.demo.words import near_moment, reason_in_words
+from tidings.printing import counted
 
 
 class Moment(Struct, frozen=True, kw_only=True):

@@ -46,11 +46,6 @@ def month_in_words(month: str) -> str:
     return f"{date.fromisoformat(f'{month}-01'):%b %Y}"
 
 
-def counted(number: int, noun: str) -> str:
-    """Say "1 order", "2,000 orders"."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def share(part: int, whole: int) -> str:
     """Say a part in percent."""
     return f"{100 * part / whole:.1f} %" if whole else "-"

@@ -73,6 +73,24 @@ def test_flags_that_cannot_be_are_wrong_usage(say: Say, words: tuple[str, ...]) 
     assert words[0] in errors
 
 
+@pytest.mark.parametrize(
+    ("words", "choices"),
+    [
+        (("pause", "--channel", "fax"), "'fax' is not one of 'email', 'sms', 'push', 'social'"),
+        (("apply", str(WELCOME), "--mode", "fly"), "'fly' is not one of 'pin', 'migrate', 'drain'"),
+        (("executions", "cancel", "--nonsense"), "--nonsense"),
+    ],
+)
+def test_a_word_that_is_none_of_the_choices_is_told_with_the_choices_alone(
+    say: Say, words: tuple[str, ...], choices: str
+) -> None:
+    """What a library says before the sentence, for programmers, isn't told."""
+    code, _, errors = say(*words)
+    assert code == 2
+    assert choices in errors
+    assert "Value error" not in errors
+
+
 def test_without_any_kafka_a_worker_says_how_to_get_one(say: Say) -> None:
     """Neither a local Kafka nor the name of another: exit code 1 and both ways out."""
     code, _, errors = say("worker", "--clock", "log")

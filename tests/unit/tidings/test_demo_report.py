@@ -2,7 +2,8 @@
 
 from tidings.demo.findings import Findings
 from tidings.demo.report import sparkline
-from tidings.demo.words import counted, month_in_words, share
+from tidings.demo.words import month_in_words, share
+from tidings.printing import counted
 
 
 def test_the_highest_bar_is_full_and_nothing_is_blank() -> None:
