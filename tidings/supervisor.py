@@ -18,10 +18,12 @@ thread that started the child, so start children from a thread that lives as lon
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self
@@ -33,6 +35,7 @@ from streams.hard_stop import REFUSED
 from tidings.clock import monotonic_s, pause
 
 _POLL_S: Final = 0.02
+_LOG_BYTES: Final = 16 * 1024 * 1024
 _WRONG_USAGE: Final = 2
 _FINAL_CODES: Final = frozenset({_WRONG_USAGE, REFUSED})
 """Exit codes after which another start would end in the same way."""
@@ -133,6 +136,18 @@ class _Child:
         self.start_at = None
         return self.process.pid
 
+    def bound_log(self, most: int) -> None:
+        """Move a log that has become longer than so many bytes into the file beside it, in place of what is there.
+
+        The process goes on appending to the file that it has. What it writes between the copy and the cut is lost,
+        and all of it where the disk is too full for a copy.
+        """
+        with suppress(FileNotFoundError):
+            if self.log_file.stat().st_size > most:
+                with suppress(OSError):
+                    shutil.copyfile(self.log_file, self.log_file.with_suffix(".log.1"))
+                os.truncate(self.log_file, 0)
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal to its group, if it runs."""
         if self.process is not None and self.process.poll() is None:
@@ -153,6 +168,7 @@ class Supervisor:
         policy: RestartPolicy | None = None,
         patience_s: float = 10.0,
         clock: Callable[[], float] = monotonic_s,
+        log_bytes: int = _LOG_BYTES,
     ) -> None:
         """Begin without children.
 
@@ -161,12 +177,14 @@ class Supervisor:
             policy: when to start again.
             patience_s: how long all children together may take to end by themselves in `stop`.
             clock: seconds that never go back.
+            log_bytes: a longer log becomes `<name>.log.1`, and a new one begins.
         """
         log_folder.mkdir(parents=True, exist_ok=True)
         self._log_folder = log_folder
         self._policy = policy or RestartPolicy()
         self._patience_s = patience_s
         self._clock = clock
+        self._log_bytes = log_bytes
         self._children: dict[str, _Child] = {}
 
     def __enter__(self) -> Self:
@@ -209,6 +227,7 @@ class Supervisor:
         """
         changes: list[Change] = []
         for child in self._children.values():
+            child.bound_log(self._log_bytes)
             code = child.process.poll() if child.process is not None else None
             if code is not None:
                 child.process = None

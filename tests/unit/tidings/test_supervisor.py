@@ -66,6 +66,23 @@ def test_a_child_that_finishes_is_over(supervisor: Supervisor) -> None:
     assert supervisor.log_file("worker").read_text() == "done\n"
 
 
+def test_a_log_that_grows_too_long_begins_anew_while_its_process_runs(tmp_path: Path) -> None:
+    """What was in it stands beside it, and the process goes on writing into the new one."""
+    os.mkfifo(tmp_path / "go")
+    code = f"print('x' * 1001, end='', flush=True); open({str(tmp_path / 'go')!r}).read(); print('after')"
+    with Supervisor(tmp_path / "log", policy=AT_ONCE, log_bytes=1_000) as supervisor:
+        supervisor.start("worker", python(code))
+        log = supervisor.log_file("worker")
+        until(lambda: log.stat().st_size == 1_001)
+        supervisor.poll()
+        assert (log.read_text(), log.with_suffix(".log.1").read_text()) == ("", "x" * 1_001)
+        (tmp_path / "go").write_text("")
+        changes_until_over(supervisor, "worker")
+        assert log.read_text() == "after\n"
+        log.unlink()
+        assert supervisor.poll() == []
+
+
 @pytest.mark.parametrize("code", [2, REFUSED])
 def test_a_child_that_refuses_is_not_started_again(supervisor: Supervisor, code: int) -> None:
     """A code that says that another start won't help is believed."""
