@@ -91,7 +91,7 @@ class PartitionReplay(Struct, frozen=True, kw_only=True):
     records: int
     """Folded from there on."""
     same: dict[str, int]
-    """By outbound topic, how many records came out again, those before a snapshot included."""
+    """By outbound topic, how many records came out again; where everything is asked about, also before a snapshot."""
     differences: list[Difference]
     unchecked: int
     """How many can't be compared, because retention has deleted what was written."""
@@ -155,7 +155,7 @@ class Shadow:
             names = {key.removeprefix(b"c:") for key in plan.customers}
             recorded = (record for record in recorded if record.key in names)
         comparison = TopicComparison(name, recorded, plan.within, start=max(first, compared), is_cut=first > compared)
-        comparison.same = 0 if self._snapshot is None else self._snapshot.same[name]
+        comparison.same = self._snapshot.same[name] if self._snapshot is not None and plan.is_whole else 0
         return comparison
 
     def take(self, runner: asyncio.Runner, records: Sequence[Record]) -> None:

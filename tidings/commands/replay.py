@@ -240,9 +240,12 @@ def _tell(
     )
     begun = [result for result in results if result.start]
     if begun:
-        console.print(
-            f"{len(begun)} of {len(results)} partitions went on from a snapshot, with what was compared by then."
+        by_then = (
+            ", with what was compared by then"
+            if plan.is_whole
+            else "; what lies before it was compared when it was made, and isn't counted"
         )
+        console.print(f"{len(begun)} of {counted(len(results), 'partition')} went on from a snapshot{by_then}.")
     differences = [found for result in results for found in result.differences]
     for what, names in (("decision", (DECISIONS,)), ("send", SEND_TOPICS), ("webhook call", (WEBHOOK_CALLS,))):
         same = sum(result.same[name] for result in results for name in names)

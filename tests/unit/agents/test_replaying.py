@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from agents.catalogues import Catalogues
+from agents.comparing import ALWAYS, Span
 from agents.customers import POSITION_KEY, Position
 from agents.replaying import SLICE, Reach, ReplayPlan, Shadow, asked_about
 from agents.snapshots import Snapshot, load_snapshot, save_snapshot
@@ -17,8 +18,8 @@ TOPIC = bytes(16)
 NOWHERE = Connection(bootstrap_servers="127.0.0.1:1")
 
 
-def shadow(folder: Path | None, end: int) -> Shadow:
-    plan = ReplayPlan(connection=NOWHERE, prefix="t-", partitions=1, topic_id=TOPIC, snapshots=folder)
+def shadow(folder: Path | None, end: int, within: Span = ALWAYS) -> Shadow:
+    plan = ReplayPlan(connection=NOWHERE, prefix="t-", partitions=1, topic_id=TOPIC, snapshots=folder, within=within)
     reach = Reach(log_start=0, log_end=end, position=end, outputs=dict.fromkeys(OUTBOUND_TOPICS, (0, 0)))
     return Shadow(plan, 0, reach, Catalogues(NOWHERE, "t-", definitions_from_documents))
 
@@ -33,6 +34,16 @@ def test_a_snapshot_from_which_nothing_was_folded_is_saved_as_it_was(tmp_path: P
     assert begun.memory() == memory
     begun.save()
     assert load_snapshot(tmp_path, 0, TOPIC) == made
+
+
+def test_what_came_out_again_before_a_snapshot_counts_only_where_everything_is_asked_about(tmp_path: Path) -> None:
+    """Of a span of time nobody can say how much of it lies before the snapshot: it tells how many, and not when."""
+    nothing, three = dict.fromkeys(OUTBOUND_TOPICS, 0), dict.fromkeys(OUTBOUND_TOPICS, 3)
+    made = Snapshot(topic_id=TOPIC, partition=0, next_offset=10, compared=nothing, same=three, memory={})
+    save_snapshot(tmp_path, made)
+    whole, later = shadow(tmp_path, 10), shadow(tmp_path, 10, Span(since=1, until=2))
+    assert {one.same for one in whole.comparisons.values()} == {3}
+    assert {one.same for one in later.comparisons.values()} == {0}
 
 
 def test_a_log_of_which_nothing_was_folded_stands_at_its_beginning() -> None:
