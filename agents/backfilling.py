@@ -6,7 +6,7 @@ sends nothing; what the new workflow would have sent is kept, so that it can be 
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Literal
+from typing import Final
 
 from msgspec import Struct
 
@@ -16,9 +16,8 @@ from journeys.backfilling import Owned, slice_of
 from journeys.catalogue import Catalogue
 from schemas.customer import Customer
 from schemas.instants import DAY_MS, HOUR_MS, Millis, format_instant, parse_instant
-from schemas.staging import Staged
+from schemas.staging import PastSends, Staged
 
-PastSends = Literal["skip", "latest", "all"]
 SOON_MS: Final = DAY_MS
 
 
@@ -48,16 +47,18 @@ class Backfill:
     """The log as it was, and with the workflow in it."""
 
     def __init__(
-        self, load: Callable[[int], Catalogue], with_it: Callable[[int, Millis], Catalogue], since: Millis | None
-    ) -> None:
+        self, load: Callable[[int], Catalogue], with_it: Callable[[int, Millis], Catalogue], since: Millis | None,
+        *, lag_ms: Millis = 0,
+    ) -> None:  # fmt: skip
         """Begin before the log's first record.
 
         Args:
             load: returns a version of the definitions as it was in force.
             with_it: returns the same version with the workflow in it, which counts from `since` on.
             since: from when on it would have been there; None: from the first version on.
+            lag_ms: as in `WhatIf`.
         """
-        self._worlds = WhatIf(load, with_it, since, follows=True)
+        self._worlds = WhatIf(load, with_it, since, follows=True, lag_ms=lag_ms)
 
     def take(self, record: LogRecord) -> None:
         """Take the next record of the log, whose partitions are merged in the order in which they were appended."""
@@ -66,6 +67,20 @@ class Backfill:
     def finish(self) -> None:
         """Let time pass for all to the end of the log."""
         self._worlds.finish()
+
+    def let_pass(self, now: Millis) -> None:
+        """Let time pass by the clock, in a log that is still being written."""
+        self._worlds.let_pass(now)
+
+    def customer(self, key: bytes) -> Customer | None:
+        """Return who a customer is in the shadow, to be read; None where nothing is known of her."""
+        shadow = self._worlds.edited
+        return None if shadow is None else shadow.engine.table.peek(key)
+
+    def is_held(self, key: bytes) -> bool:
+        """Tell whether a customer's records wait for somebody else in the shadow."""
+        shadow = self._worlds.edited
+        return shadow is not None and shadow.engine.waiting.is_held(key)
 
     @property
     def ends_at(self) -> Millis | None:

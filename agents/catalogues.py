@@ -14,15 +14,18 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from agents.marking import LARGEST_BYTES, LogWriter, log_writer
+from journeys.backfilling import closed
 from journeys.catalogue import RULES_VERSION, Catalogue, compile_catalogue
 from schemas.definitions import Definitions
 from schemas.editing import Editing
 from schemas.errors import TidingsError
 from schemas.events import Json
-from schemas.instants import Millis
-from schemas.log import CatalogueMark
+from schemas.instants import Millis, format_instant
+from schemas.log import Backfilled, CatalogueMark
+from schemas.staging import Backfill
 from schemas.topics import DEFINITIONS
 from streams.connection import Connection
 from streams.hard_stop import RefusedToStart
@@ -48,6 +51,13 @@ class StoredCatalogue(Struct, frozen=True, kw_only=True):
     answers_webhooks: bool = False
     """Whether webhooks are never called and every one is answered at once."""
     editing: Editing = Editing()
+    backfill: Backfill | None = None
+    """Of a version that brings a workflow which counts as having been there."""
+
+    @property
+    def hands_over(self) -> bool:
+        """Tell whether it began a backfill that isn't over."""
+        return self.backfill is not None and not self.backfill.is_over
 
 
 class StoredVersion(Struct, frozen=True, kw_only=True):
@@ -118,12 +128,71 @@ def apply_catalogue(
         number = 0 if latest is None else latest.stored.number
         if behind is not None and behind != number:
             raise TidingsError(_OVERTAKEN)
+        if latest is not None:
+            _refuse_while_open(latest.stored)
         if latest is not None and same_set(latest.stored.documents, documents):
             return Applied(number=number, is_new=False, at=latest.at)
         stored = _stored(documents, number + 1, editing)
         at = at if latest is None else max(at, latest.at)
         _write(writer, stored, at, appended)
         return Applied(number=number + 1, is_new=True, at=at)
+
+
+def begin_backfill(
+    connection: Connection, prefix: str, documents: list[Json], backfill: Backfill, at: Millis,
+    *, appended: Millis | None, behind: int,
+) -> int:  # fmt: skip
+    """Make the definitions the next version, which backfills a workflow; return its number.
+
+    Args:
+        connection: where Kafka is.
+        prefix: of the topics.
+        documents: the valid definitions with the workflow.
+        backfill: which, and from when on.
+        at: now; as in `apply_catalogue`.
+        appended: likewise.
+        behind: the version that must be in force still.
+
+    Raises:
+        TidingsError: Kafka refused, or somebody else has applied meanwhile; nothing was written then.
+    """
+    with log_writer(connection, prefix) as writer:
+        latest = latest_version(connection, prefix)
+        if latest is None or latest.stored.number != behind:
+            raise TidingsError(_OVERTAKEN)
+        stored = replace(
+            _stored(documents, behind + 1, Editing(), answers_webhooks=latest.stored.answers_webhooks),
+            backfill=backfill,
+        )
+        _write(writer, stored, max(at, latest.at), appended)
+    return behind + 1
+
+
+def end_backfill(
+    connection: Connection, prefix: str, version: StoredVersion, at: Millis, appended: Millis | None
+) -> None:
+    """Write that the backfill of a version is over: a mark in every partition, and with the version, all or nothing.
+
+    Raises:
+        TidingsError: Kafka refused; nothing was written then.
+    """
+    stored = version.stored
+    assert stored.backfill is not None  # noqa: S101 -- the caller began it
+    ended = replace(stored, backfill=replace(stored.backfill, is_over=True))
+    with log_writer(connection, prefix) as writer:
+        # The version's timestamp is that of its marks.
+        writer.put(DEFINITIONS, msgspec.json.encode(ended), version.at, key=str(stored.number).encode())
+        writer.mark_all(Backfilled(number=stored.number), at, appended)
+
+
+def _refuse_while_open(stored: StoredCatalogue) -> None:
+    if stored.backfill is not None and stored.hands_over:
+        raise TidingsError(
+            f"the backfill of workflow {stored.backfill.workflow_id} isn't over: end it first, by"
+            " the command that began it:"
+            f" tidings backfill {stored.backfill.workflow_id} --since {format_instant(stored.backfill.since)}"
+            " --definitions DIR"
+        )
 
 
 def latest_version(connection: Connection, prefix: str) -> StoredVersion | None:
@@ -142,12 +211,13 @@ def read_versions(connection: Connection, prefix: str) -> list[StoredVersion]:
     Raises:
         TidingsError: the topic can't be read.
     """
-    found = [
-        StoredVersion(stored=msgspec.json.decode(value, type=StoredCatalogue), at=message.timestamp()[1])
-        for message in read_to_end(connection, [prefix + DEFINITIONS])
-        if (value := message.value()) is not None
-    ]
-    return sorted(found, key=lambda version: version.stored.number)
+    found: dict[int, StoredVersion] = {}
+    for message in read_to_end(connection, [prefix + DEFINITIONS]):
+        if (value := message.value()) is not None:
+            stored = msgspec.json.decode(value, type=StoredCatalogue)
+            # One that began a backfill is written again when that is over.
+            found[stored.number] = StoredVersion(stored=stored, at=message.timestamp()[1])
+    return [found[number] for number in sorted(found)]
 
 
 def same_set(first: list[Json], second: list[Json]) -> bool:
@@ -257,11 +327,20 @@ class Catalogues:
         except TidingsError as error:
             msg = f"version {stored.number} of the definitions isn't accepted by this program: {error}"
             raise RefusedToStart(msg) from None
+        backfill = stored.backfill
+        compiled = self._compiled_as(version, definitions, backfill)
+        if backfill is None:
+            return compiled
+        without = self._compiled_as(version, closed(definitions, backfill.workflow_id), None)
+        return replace(compiled, closed=without, backfills=backfill.workflow_id)
+
+    def _compiled_as(self, version: StoredVersion, definitions: Definitions, backfill: Backfill | None) -> Catalogue:
         return compile_catalogue(
             definitions,
-            stored.number,
+            version.stored.number,
             dict(self._compiled),
             activated_at=version.at,
-            answers_webhooks=stored.answers_webhooks,
-            editing=stored.editing,
+            answers_webhooks=version.stored.answers_webhooks,
+            editing=version.stored.editing,
+            backfilled=None if backfill is None else {backfill.workflow_id: backfill.since},
         )

@@ -16,8 +16,8 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
+from agents.adopting import end_hand_over, go_over
 from agents.counting import Counted, Waits
 from agents.engine import Engine, appended_at
 from agents.identity import receive
@@ -38,9 +38,11 @@ from schemas.log import (
     POSITION,
     SEQUENCE,
     SOURCE,
+    Backfilled,
     CatalogueMark,
     Command,
     Holds,
+    Stage,
     Tick,
     decode_event,
     decode_mark,
@@ -79,6 +81,8 @@ class Position(Struct, kw_only=True):
     """Whether the mark of `catalogue` isn't done with yet; it stands at `next_offset` then."""
     moved_by: int = 0
     """The latest version under which deadlines moved: those of customers who were stored before it aren't right."""
+    is_handing_over: bool = False
+    """Whether a backfill is open: who was stored before `catalogue` hasn't gone over to it."""
     holds: Holds | None = None
     """What commands hold back; None until there has been one."""
     passed: Millis | None = None
@@ -154,6 +158,20 @@ class CustomerFold:
         """Return who a customer is now, to be read; None if nothing is known of her."""
         return self._engine.table.peek(key)
 
+    @property
+    def behind(self) -> set[bytes]:
+        """While a backfill is open, the keys of those who haven't gone over yet."""
+        return self._engine.behind
+
+    @property
+    def version(self) -> int:
+        """The number of the definitions in force; 0 before the first."""
+        return 0 if self._engine.catalogue is None else self._engine.catalogue.number
+
+    def is_held(self, key: bytes) -> bool:
+        """Tell whether a customer's records wait for somebody else."""
+        return self._engine.waiting.is_held(key)
+
     async def prepare(self, records: Sequence[Record]) -> None:
         """Load the catalogue in force, and those that marks among these records name."""
         if self._engine.catalogue is None:
@@ -168,7 +186,9 @@ class CustomerFold:
         """Put the catalogue of a position in force, and look again at deadlines that its states don't tell."""
         engine = self._engine
         loaded = await self._load(position.catalogue) if position.catalogue else NO_CATALOGUE
-        engine.catalogue = replace(loaded, activated_at=position.activated_at, holds=position.holds)
+        engine.put_in_force(loaded, position.activated_at, position.holds)
+        if position.is_handing_over:
+            engine.behind = set(engine.table.stored_before(position.catalogue))
         engine.is_taking_over, engine.moved_by = position.is_taking_over, position.moved_by
         # A hold that ended brought forward deadlines of states that weren't stored again, and so did such a version.
         table = engine.table
@@ -222,6 +242,10 @@ class CustomerFold:
                 found = self._take_over(mark, record.timestamp, appended)
             elif isinstance(mark, Command):
                 found = self._engine.obey(mark, record.timestamp, appended)
+            elif isinstance(mark, Stage):
+                found = go_over(self._engine, mark, record.timestamp)
+            elif isinstance(mark, Backfilled):
+                found = end_hand_over(self._engine, mark, record.timestamp)
             else:
                 found = self._engine.fire(record.timestamp, appended)
             yield from self._fold_many(found, record, outputs)
@@ -234,7 +258,8 @@ class CustomerFold:
     def _run(self) -> tuple[RunMemory, RunRules]:
         """Gather what compiled code needs to take events that lead to nothing, until a mark or a transaction."""
         engine = self._engine
-        quiet = NEVER_QUIET if engine.catalogue is None else engine.catalogue.quiet
+        # While a backfill is open, two catalogues are in force, and each customer has to be asked for hers.
+        quiet = NEVER_QUIET if engine.catalogue is None or engine.behind else engine.catalogue.quiet
         memory = (*engine.table.at_hand, *engine.table.due.parts, engine.waiting.entries, self._sources)
         return memory, (quiet.plans, quiet.silences, decode_event, engine.touched, SOURCE, ORIGIN_BYTES)
 
@@ -374,6 +399,7 @@ class CustomerFold:
             activated_at=EARLIEST if catalogue is None else catalogue.activated_at,
             is_taking_over=self._engine.is_taking_over,
             moved_by=self._engine.moved_by,
+            is_handing_over=bool(self._engine.behind),
             holds=None if catalogue is None else catalogue.holds,
             passed=self._engine.passed,
             passed_late=self._engine.passed_late,
@@ -382,7 +408,7 @@ class CustomerFold:
         position = (POSITION_KEY, msgspec.json.encode(self._position))
         # Until a mark is done with, some deadlines that are stored are still those of the version before.
         stored_under = number - 1 if self._engine.is_taking_over else number
-        changes = table.take_changes(stored_under, self._next_offset - 1)
+        changes = table.take_changes(stored_under, self._next_offset - 1, self._engine.behind)
         return [*changes, *self._engine.waiting.take_changes(), *self._engine.quotas.take_changes(), position]
 
 

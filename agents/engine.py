@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from agents.adopting import end_hand_over
 from agents.identity import set_aside
 from agents.outcomes import Letter, Outcome, latest
 from agents.quotas import ask
@@ -47,6 +48,8 @@ class Engine:
         """The clock when the record was appended that brought that instant; None where nothing is late."""
         self.is_taking_over = False
         """Whether a new version is in force whose mark isn't done with yet."""
+        self.behind: set[bytes] = set()
+        """While a backfill is open, the keys of those who haven't gone over yet; see `agents.adopting`."""
         self.moved_by = 0
         """The number of the latest version under which deadlines of untouched customers moved."""
 
@@ -59,14 +62,31 @@ class Engine:
         before = self.catalogue
         if before is not None and before.number < catalogue.number:
             yield from self.fire(at, appended)
+            if self.behind:
+                yield from end_hand_over(self, None, at)
         self.is_taking_over = True
-        self.catalogue = replace(catalogue, activated_at=at, holds=None if before is None else before.holds)
+        self.put_in_force(catalogue, at, None if before is None else before.holds)
+        if catalogue.closed is not None and before is not None and before.number < catalogue.number:
+            # Nobody's catalogue asks for anything else than the one before did, so nobody's deadline moves.
+            self.behind = set(self.table.keys())
+            self.is_taking_over = False
+            return
         if catalogue.editing.mode == "migrate":
             yield from self._bring_along(decision_time(at, appended))
-        if before is None or before.number == catalogue.number or moves_deadlines(before, self.catalogue):
+        if before is None or before.number == catalogue.number or moves_deadlines(before, catalogue):
             self.moved_by = catalogue.number
             yield from self.look_again(self.table.keys())
         self.is_taking_over = False
+
+    def put_in_force(self, catalogue: Catalogue, at: Millis, holds: Holds | None) -> None:
+        """Let a catalogue, with what commands hold back, be in force since an instant; nobody is looked at for it."""
+        closed = None if catalogue.closed is None else replace(catalogue.closed, activated_at=at, holds=holds)
+        self.catalogue = replace(catalogue, activated_at=at, holds=holds, closed=closed)
+
+    def catalogue_of(self, key: bytes) -> Catalogue:
+        """Return by which catalogue is decided for a customer."""
+        catalogue = self.in_force
+        return catalogue.closed or catalogue if key in self.behind else catalogue
 
     def _bring_along(self, at: Millis) -> Iterator[Outcome | None]:
         """Let executions move to the version in force; the customers who have none aren't kept decoded."""
@@ -87,18 +107,19 @@ class Engine:
 
     def look_again(self, keys: Iterable[bytes]) -> Iterator[None]:
         """Look up anew when customers are due, piece by piece; nobody is kept decoded for it."""
-        catalogue, table = self._in_force(), self.table
+        table = self.table
         for count, key in enumerate(keys, start=1):
             customer = table.peek(key)
             if customer is not None:
-                table.reschedule(key, None if self.waiting.is_held(key) else deadline(customer, catalogue))
+                due_at = None if self.waiting.is_held(key) else deadline(customer, self.catalogue_of(key))
+                table.reschedule(key, due_at)
             if count % LOOKED_AT_ONCE == 0:
                 yield None
 
     def switch(self, catalogue: Catalogue, at: Millis = EARLIEST) -> None:
         """Put another catalogue in force as of an instant, at once; what is due when may change for every customer."""
         holds = None if self.catalogue is None else self.catalogue.holds
-        self.catalogue = replace(catalogue, activated_at=at, holds=holds)
+        self.put_in_force(catalogue, at, holds)
         self.index()
 
     def index(self) -> None:
@@ -120,15 +141,15 @@ class Engine:
             yield from self._order(sorted(self.table.keys()), command, now)
         else:
             catalogue = self._in_force()
-            self.catalogue = replace(catalogue, holds=applied(catalogue.holds or Holds(), command, at))
+            self.put_in_force(catalogue, catalogue.activated_at, applied(catalogue.holds or Holds(), command, at))
             yield from self.look_again(self.table.keys())
             yield from self.fire(at, appended)
 
     def _order(self, keys: list[bytes], command: Command, at: Millis) -> Iterator[Outcome]:
         """Let a command reach those of the customers who have an execution that it names."""
-        catalogue, table = self._in_force(), self.table
+        table = self.table
         for key in keys:
-            customer = table.get(key)
+            customer, catalogue = table.get(key), self.catalogue_of(key)
             if customer is None or not any(is_named(execution, command) for execution in customer.executions):
                 continue
             now = max(at, customer.now)
@@ -143,6 +164,8 @@ class Engine:
         """Fold an event that stands in the log with the timestamp `at`; her own due timers go first."""
         catalogue, table = self.catalogue or self._in_force(), self.table
         customer = table.get(key)
+        if self.behind:
+            catalogue = self.catalogue_of(key)
         outcomes: list[Outcome] = []
         if customer is None:
             customer = self.begin(key)
@@ -156,6 +179,7 @@ class Engine:
                 outcomes = self.fire_own(key, customer, at, appended_at(headers))
                 if customer.is_forgotten:
                     customer = self.begin(key)
+                    catalogue = self.in_force
                 elif customer.pending:
                     return outcomes + (set_aside(self, key, customer, event, at, headers) or [])
         now = at if at > customer.now else customer.now  # noqa: FURB136 -- max() costs three times as much
@@ -170,11 +194,12 @@ class Engine:
         return outcomes
 
     def touched(self, key: bytes, customer: Customer) -> None:
-        """Note that a customer was changed by an event that led to nothing."""
+        """Note that a customer was changed by an event that led to nothing; nobody is behind then."""
         self.table.touch(key, deadline(customer, self.in_force))
 
     def begin(self, key: bytes) -> Customer:
         """Begin with a customer of whom nothing is known yet."""
+        self.behind.discard(key)
         customer = Customer(customer_id=customer_name(key), hashed_as=name_in_hashes(key))
         self.table.add(key, customer)
         return customer
@@ -184,7 +209,7 @@ class Engine:
 
         `appended` is as in `fire`.
         """
-        catalogue, outcomes = self.in_force, []
+        catalogue, outcomes = self.catalogue_of(key), list[Outcome]()
         due_at = deadline(customer, catalogue)
         while due_at is not None and due_at <= until:
             now = max(decision_time(due_at, appended), customer.now)
@@ -210,11 +235,12 @@ class Engine:
         late = latest(appended, self.passed_late)
         outcomes = [] if self.passed is None else self.fire_own(key, customer, self.passed, late)
         if customer.is_forgotten:
+            self.behind.discard(key)
             self.table.remove(key)
         elif customer.pending:
             self.table.touch(key, None)
         else:
-            self.table.touch(key, deadline(customer, self.in_force))
+            self.table.touch(key, deadline(customer, self.catalogue_of(key)))
         return outcomes
 
     def take_letters(self) -> list[Letter]:
@@ -230,9 +256,10 @@ class Engine:
             appended: the clock when the record that brings time by was appended: a timer that is more than a minute
                 late by it is decided as of then. None where nothing is late.
         """
-        catalogue, table = self._in_force(), self.table
+        in_force, table = self._in_force(), self.table
         while (entry := table.due.next_due(until)) is not None:
             due_at, key = entry
+            catalogue = self.catalogue_of(key) if self.behind else in_force
             customer = table.get(key)
             if customer is None:
                 table.due.set(key, None)
@@ -240,6 +267,7 @@ class Engine:
             now = max(decision_time(due_at, appended), customer.now)
             effects = decide(customer, Due(due_at), catalogue, now)
             if customer.is_forgotten:
+                self.behind.discard(key)
                 table.remove(key)
             elif customer.pending:
                 ask(self, key, customer, by_event=False, sequence=None)

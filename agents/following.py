@@ -12,6 +12,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from agents.adopting import end_hand_over, go_over
 from agents.catalogues import Catalogues
 from agents.customers import NO_CATALOGUE
 from agents.engine import Engine, appended_at, customer_name
@@ -29,7 +30,18 @@ from schemas.errors import TidingsError
 from schemas.events import Event, customer_key
 from schemas.instants import DAY_MS, Millis, format_instant
 from schemas.linking import LINK
-from schemas.log import SEQUENCE, SOURCE, CatalogueMark, Command, Headers, decode_event, decode_mark, header
+from schemas.log import (
+    SEQUENCE,
+    SOURCE,
+    Backfilled,
+    CatalogueMark,
+    Command,
+    Headers,
+    Stage,
+    decode_event,
+    decode_mark,
+    header,
+)
 from schemas.topics import CUSTOMER_LOG
 from schemas.waiting import Held
 from streams.connection import Connection
@@ -291,6 +303,10 @@ def _take_mark(
             follower.note(engine.take_over(load(mark.number), at))
     elif isinstance(mark, Command):
         follower.note(engine.obey(mark, at))
+    elif isinstance(mark, Stage):
+        follower.note(go_over(engine, mark, at))
+    elif isinstance(mark, Backfilled):
+        follower.note(end_hand_over(engine, mark, at))
     else:
         follower.note(engine.fire(at, appended_at(headers)))
 

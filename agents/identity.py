@@ -214,7 +214,7 @@ def _take_grant(engine: "Engine", key: bytes, customer: Customer, link: Grant, r
     if not hear(engine, key, customer, link):
         return []
     place, now = GRANT_PLACE * customer.pending[0].depth, max(record.at, customer.now)
-    effects = decide(customer, GRANTED, engine.in_force, now)
+    effects = decide(customer, GRANTED, engine.catalogue_of(key), now)
     if customer.pending:
         ask(engine, key, customer, by_event=link.by_event, sequence=record.sequence)
     outcome = Outcome(
@@ -345,7 +345,7 @@ def _process(engine: "Engine", key: bytes, customer: Customer, record: Held, lin
     if isinstance(link, Awaits):
         effects, _ = _absorb(engine, key, customer, _answers(engine, key, link), link.event_id, record.at)
     now = max(record.at, customer.now)
-    effects = effects + decide(customer, decode_event(record.value), engine.in_force, now)
+    effects = effects + decide(customer, decode_event(record.value), engine.catalogue_of(key), now)
     if customer.pending:
         ask(engine, key, customer, by_event=True, sequence=record.sequence)
     place = SURVIVOR_PLACE if isinstance(link, Awaits) else 0
@@ -456,7 +456,7 @@ def _absorb(
 ) -> tuple[list[Effect], Millis]:
     others = [(of, decode_customer(value)) for of, value in answers if value]
     now = max((at, customer.now, *(other.now for _, other in others)))
-    effects = unite(customer, others, event_id, engine.in_force, now) if others else []
+    effects = unite(customer, others, event_id, engine.catalogue_of(key), now) if others else []
     for of, _ in answers:
         get_to_know(customer, of)
     _forget_answers(engine, key, customer)

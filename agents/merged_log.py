@@ -31,10 +31,18 @@ def merged_log(
     Raises:
         TidingsError: Kafka doesn't answer, or refuses.
     """
-    sources = {
-        number: partition_log(connection, prefix, number, reach.log_end, start=0 if starts is None else starts[number])
-        for number, reach in reaches.items()
-    }
+    yield from merged(
+        {
+            number: partition_log(
+                connection, prefix, number, reach.log_end, start=0 if starts is None else starts[number]
+            )
+            for number, reach in reaches.items()
+        }
+    )
+
+
+def merged(sources: Mapping[int, Iterator[LogRecord]]) -> Iterator[LogRecord]:
+    """Yield the records of some partitions in the order in which they were appended."""
     heads = [_head(record) for source in sources.values() if (record := next(source, None)) is not None]
     heapify(heads)
     while heads:

@@ -32,8 +32,10 @@ from schemas.log import (
     APPENDED,
     ORIGIN_BYTES,
     SOURCE,
+    Backfilled,
     CatalogueMark,
     Command,
+    Stage,
     decode_event,
     decode_mark,
     header,
@@ -116,7 +118,7 @@ class WhatIf:
     def __init__(
         self, load: Callable[[int], Catalogue], edit: Callable[[int, Millis], Catalogue], since: Millis | None = None,
         *, follows: bool = False, share: Share | None = None, late: Mapping[int, Millis] | None = None,
-        begun: Begun | None = None,
+        begun: Begun | None = None, lag_ms: Millis = 0,
     ) -> None:  # fmt: skip
         """Begin before the log's first record, or where the edit comes into force.
 
@@ -129,8 +131,11 @@ class WhatIf:
             share: whose records are folded, all are still to be given; None: everybody's.
             late: what `late` of all shares was in a fold before; None where nothing is known yet.
             begun: everybody as she stood at `since`, whose other records are still to be given; None: nobody is known.
+            lag_ms: how far, in a log that is still being written, time stays behind the record that was read last
+                where no tick says it: an event of before that may still be on its way.
         """
         self._load, self._edit, self._since, self._follows = load, edit, since, follows
+        self._lag_ms = lag_ms
         self.recorded = World() if begun is None else begun.world
         self.edited: World | None = World() if since is None else None
         self.believing: World | None = None
@@ -183,6 +188,10 @@ class WhatIf:
         if end is not None:
             self._compare(*(None if world is None else world.pass_time(end) for world in self._worlds()))
 
+    def let_pass(self, now: Millis) -> None:
+        """Let time pass by the clock, in a log that is still being written."""
+        self._pass_time(now, now)
+
     def _worlds(self) -> tuple[World, World | None, World | None]:
         return self.recorded, self.edited, self.believing
 
@@ -204,6 +213,8 @@ class WhatIf:
             if mark.command_id not in self._commands:
                 self._commands.add(mark.command_id)
                 self._compare(*(None if world is None else world.obey(mark, at) for world in self._worlds()))
+        elif isinstance(mark, Stage | Backfilled):
+            self._compare(*(None if world is None else world.hand_over(mark, at) for world in self._worlds()))
         else:
             late_from = self._late_from(at, appended)
             own = self.recorded.pass_time(at, appended)
@@ -247,7 +258,7 @@ class WhatIf:
             self._compare(*(None if world is None else world.pass_time(at) for world in self._worlds()))
             return
         due_at = self._first_due(at, appended)
-        until = at if due_at is None else due_at - 1
+        until = (at if due_at is None else due_at - 1) - self._lag_ms
         self._compare([], *(None if world is None else world.pass_time(until) for world in self._worlds()[1:]))
 
     @staticmethod

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from agents.adopting import end_hand_over, go_over
 from agents.engine import Engine
 from agents.identity import answered, deliver, receive
 from agents.outcomes import Outcome
@@ -16,7 +17,7 @@ from journeys.catalogue import Catalogue
 from schemas.customer import Head, decode_customer, encode_customer
 from schemas.instants import Millis
 from schemas.linking import LINK
-from schemas.log import SEQUENCE, Command, Headers, decode_event, header
+from schemas.log import SEQUENCE, Backfilled, Command, Headers, Stage, decode_event, header
 from schemas.waiting import Held
 from tables.customers import CustomersTable
 
@@ -62,6 +63,12 @@ class World:
         """Put the next version in force."""
         return self._all(self.engine.take_over(catalogue, at))
 
+    def hand_over(self, mark: Stage | Backfilled, at: Millis) -> list[Outcome]:
+        """Let customers go over to a workflow that is backfilled, whoever they are here."""
+        if isinstance(mark, Stage):
+            return self._all(go_over(self.engine, mark, at, unseen=True))
+        return self._all(end_hand_over(self.engine, mark, at))
+
     def _all(self, outcomes: Iterable[Outcome | None]) -> list[Outcome]:
         return [outcome for outcome in answered(self.engine, outcomes) if outcome is not None]
 
@@ -76,6 +83,7 @@ class World:
         for key in self.engine.table.keys():  # noqa: SIM118 -- a table isn't a mapping
             self._copy(key, other)
         other.engine.quotas = copy.deepcopy(self.engine.quotas)
+        other.engine.behind = set(self.engine.behind)
         other.engine.passed, other.engine.moved_by = self.engine.passed, self.engine.moved_by
         return other
 

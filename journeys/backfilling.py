@@ -6,16 +6,24 @@ and what its triggers and conditions remember. Everything else of the shadow is 
 have done to caps and best hours, what its actions would have written, how other workflows would have answered. What was
 isn't rewritten.
 
-Nothing that is there already is replaced, so adopting twice is adopting once.
+What the shadow knows of the workflow is the whole truth, and who has some of it already (from a visitor of since the
+mark, say, whom she absorbed) loses nothing by it: so adopting twice is adopting once.
+
+A slice belongs to one state: that of the moment at which it was cut out. As long as a customer is still that one, by
+her digest, whatever has become of the log meanwhile, she can go over; what happens next happens with it.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
+from typing import Final, TypeVar
 
+import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from journeys.absences import MAX_ABSENCES
 from journeys.catalogue import Catalogue, CompiledTrigger, clauses_of
+from journeys.executions import send_late
 from journeys.keys import MAX_KEYS, SEPARATOR, name_of
 from journeys.scene import Scene
 from journeys.sequences import Sequence
@@ -26,8 +34,9 @@ from schemas.definitions import ActionStep, Definitions, ExperimentStep
 from schemas.definitions.actions import TriggerWebhook
 from schemas.events import Json
 from schemas.instants import Millis
-from schemas.staging import Staged
+from schemas.staging import LateSend, PastSends, Staged
 
+_encode: Final = msgspec.msgpack.Encoder().encode
 V = TypeVar("V")
 
 
@@ -91,6 +100,12 @@ def obstacles(definitions: Definitions, workflow_id: str) -> list[str]:
     return found
 
 
+def closed(definitions: Definitions, workflow_id: str) -> Definitions:
+    """Return the same definitions, but that the workflow starts nothing; who is in it goes on."""
+    workflow = replace(definitions.workflows[workflow_id], enabled=False)
+    return replace(definitions, workflows={**definitions.workflows, workflow_id: workflow})
+
+
 # Cutting out --------------------------------------------------------------------------------------------------
 
 
@@ -121,6 +136,29 @@ def _of(values: Mapping[str, V], names: frozenset[str]) -> dict[str, V]:
     return {name: value for name, value in values.items() if name in names}
 
 
+def digest_of(customer: Customer) -> str:
+    """Return by what a customer is known to be still the same; what was refused to her today doesn't matter."""
+    refusals, customer.refusals = customer.refusals, {}
+    found = blake2b(_encode(customer), digest_size=8).hexdigest()
+    customer.refusals = refusals
+    return found
+
+
+def to_be_sent(past: Iterable[LateSend], policy: PastSends, fresh_ms: Millis, mark_at: Millis) -> list[LateSend]:
+    """Return what is to go out of one customer's messages of the past, by time.
+
+    Args:
+        past: what she would have got by now.
+        policy: `skip` nothing, `latest` the newest, `all` every one.
+        fresh_ms: one that would have gone out longer ago than this isn't sent; one of exactly this age is.
+        mark_at: when the workflow came into force; what would have gone out since is late, and not of the past.
+    """
+    by_time = sorted(past, key=lambda one: (one.at, one.execution.execution_id, one.step_id, one.visit))
+    since = [one for one in by_time if one.at > mark_at]
+    fresh = [] if policy == "skip" else [one for one in by_time if 0 <= mark_at - one.at <= fresh_ms]
+    return (fresh[-1:] if policy == "latest" else fresh) + since
+
+
 # Fitting in ---------------------------------------------------------------------------------------------------
 
 
@@ -130,13 +168,13 @@ def adopt(customer: Customer, staged: Staged, catalogue: Catalogue, at: Millis) 
     What is due by then isn't fired here: whoever asks fires her timers next, each as of its own instant.
 
     Args:
-        customer: changed in place; of what is there already, nothing.
+        customer: changed in place.
         staged: not to be used any more.
         catalogue: in force, with the workflow; its executions go on by this version.
-        at: the instant of the hand-over.
+        at: the instant of the hand-over, not before the customer's last decision.
 
     Returns:
-        A decision for each execution that was adopted, or for which there was no room.
+        A decision for each execution that was adopted, or for which there was no room; and what goes out late.
     """
     workflow = catalogue.workflows.get(staged.workflow_id)
     if customer.first_seen is None or workflow is None:
@@ -144,9 +182,15 @@ def adopt(customer: Customer, staged: Staged, catalogue: Catalogue, at: Millis) 
         return []
     scene = Scene(customer=customer, now=at, half_life_ms=catalogue.half_life_ms, event=None)
     turn = Turn(customer=customer, catalogue=catalogue, now=at, cause=f"backfill/{staged.workflow_id}", scene=scene)
+    known = {one.execution_id for one in customer.executions} | {one.execution_id for one in customer.ended.values()}
     _remember(customer, staged)
     _take_ends(customer, staged, workflow.version)
     _take_executions(turn, staged.executions, workflow.version)
+    # What she has already, from somebody whom she absorbed and who had gone over, sends by itself.
+    for late in (one for one in staged.late if one.execution.execution_id not in known):
+        late.execution.version = workflow.version
+        if send_late(turn, late):
+            customer.now = at
     return turn.effects
 
 
@@ -154,7 +198,7 @@ def _remember(customer: Customer, staged: Staged) -> None:
     """Take over what triggers and conditions remember."""
     for name in ("cooldowns", "silences", "dates", "windows", "forgotten", "first_events", "second_events"):
         own: dict[str, object] = getattr(customer, name)
-        setattr(customer, name, {**getattr(staged, name), **own})
+        setattr(customer, name, {**own, **getattr(staged, name)})
     known = {(one.trigger, one.execution_key) for one in customer.absences}
     absences: list[Absence] = [one for one in staged.absences if (one.trigger, one.execution_key) not in known]
     customer.absences = [*customer.absences, *absences][:MAX_ABSENCES]
@@ -162,14 +206,14 @@ def _remember(customer: Customer, staged: Staged) -> None:
         # Another workflow may ask the same, but not for as long.
         if len(instants) > len(customer.clauses.get(clause, ())):
             customer.clauses[clause] = instants
-    customer.sequences = {**staged.sequences, **customer.sequences}
+    customer.sequences = {**customer.sequences, **staged.sequences}
     if len(staged.timeline) > len(customer.timeline):
         # A place says when, so those that other sequences remember are in this one, too.
         customer.timeline = staged.timeline
 
 
 def _take_ends(customer: Customer, staged: Staged, version: int) -> None:
-    ended = {**staged.ended, **customer.ended}
+    ended = {**customer.ended, **staged.ended}
     # The order of names with a key is that of the ends; the newest few are known.
     keyed = sorted((name for name in ended if SEPARATOR in name), key=lambda name: ended[name].ended_at)
     plain: dict[str, Ended] = {name: one for name, one in ended.items() if SEPARATOR not in name}

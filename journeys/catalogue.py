@@ -285,6 +285,10 @@ class Catalogue(Struct, kw_only=True, frozen=True):
     """How executions under way are treated when it comes into force."""
     draining: Mapping[str, int] = {}
     """By workflow, the version before which an execution keeps its customer from another one."""
+    closed: "Catalogue | None" = None
+    """Where it backfills a workflow: the same, but that this workflow starts nothing; for who hasn't gone over yet."""
+    backfills: str | None = None
+    """The workflow that it backfills."""
     holds: Holds | None = None
     """What commands hold back; None until there has been one."""
     quiet: Quiet = NEVER_QUIET

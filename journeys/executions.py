@@ -36,7 +36,7 @@ from journeys.sending import (
     unreachable_by,
     with_quiet_hours,
 )
-from journeys.timing import CompiledTiming, customer_zone, next_send_time, wait_until
+from journeys.timing import CompiledTiming, compile_timing, customer_zone, next_send_time, wait_until
 from journeys.turn import Turn
 from journeys.webhooks import Webhook, answer_at_once, call_id_of, is_answer_to, status_of
 from schemas.customer import (
@@ -63,15 +63,18 @@ from schemas.definitions import (
     MessageStep,
     OnOverdue,
     SplitTest,
+    Timing,
     WaitStep,
 )
 from schemas.events import WEBHOOK_ANSWERED, Event, Json
 from schemas.identity import emitted_event_id
 from schemas.instants import Millis, as_text, later
 from schemas.kept_events import NO_EVENT
+from schemas.staging import LateSend
 
 WAITING_FOR_DATA: Final = "data_grace"
 PAUSED: Final = "paused"
+AT_ONCE: Final = compile_timing(Timing(send_immediately=True))
 MAX_ENTRIES_PER_INSTANT: Final = 1_000
 """A step entered this often within one instant is a loop without time in it."""
 MAX_OPEN_BRANCHES: Final = 200
@@ -424,6 +427,13 @@ def _refuse(turn: Turn, place: Place, refusal: Refusal) -> tuple[str, ...] | Non
 
 
 def _publish(turn: Turn, place: Place, send: Send) -> tuple[str, ...] | None:
+    _put_out(turn, place, send)
+    if turn.catalogue.unrecorded.made is not None:
+        turn.catalogue.unrecorded.made[send.send_id] = _what_made(turn, place, send)
+    return _conclude(turn, place, "sent", send_id=send.send_id)
+
+
+def _put_out(turn: Turn, place: Place, send: Send) -> None:
     settle_decisions(turn.customer, place.execution, turn.now)
     place.execution.last_send_at = turn.now
     turn.publish(send)
@@ -436,7 +446,61 @@ def _publish(turn: Turn, place: Place, send: Send) -> tuple[str, ...] | None:
         step_id=place.step.id,
         detail={"send_id": send.send_id, "channel": send.channel, "template_id": send.template_id},
     )
-    return _conclude(turn, place, "sent", send_id=send.send_id)
+
+
+def _what_made(turn: Turn, place: Place, send: Send) -> LateSend:
+    """Keep what a message was made of, so that it can be made anew when nobody stands in its step any more."""
+    execution = place.execution
+    context = Execution(
+        execution_id=execution.execution_id, workflow_id=execution.workflow_id, trigger_id=execution.trigger_id,
+        started_at=execution.started_at, expires_at=execution.expires_at, trigger=execution.trigger, branches=[],
+        visits={}, last_send_at=execution.last_send_at, last_event=execution.last_event,
+        variants=dict(execution.variants), responses=dict(execution.responses), key=execution.key,
+    )  # fmt: skip
+    return LateSend(
+        turn.now, send.customer_id, send.step_id, place.visit.visit, send.channel, place.visit.expires_at, context
+    )
+
+
+def send_late(turn: Turn, late: LateSend) -> bool:
+    """Make a message of the past anew and let it go out now, or record what stands against that; it never waits.
+
+    Returns:
+        Whether it has gone out.
+    """
+    execution = late.execution
+    workflow = workflow_of(turn, execution)
+    look_from(turn, execution, workflow)
+    step = workflow.steps[late.step_id]
+    part = replace(step.parts.get(late.channel, step), timing=AT_ONCE)
+    visit = Visit(step_id=step.id, visit=late.visit, entered_at=turn.now, due_at=turn.now, expires_at=late.expires_at)
+    place = Place(execution=execution, workflow=workflow, step=part, visit=visit)
+    outcome = _made_late(turn, place, late.channel)
+    if isinstance(outcome, Send):
+        _put_out(turn, place, outcome)
+        return True
+    detail = {**_channel_of(place), **outcome.detail} or None
+    turn.record("send_suppressed", reason=outcome.reason, execution=execution, step_id=step.id, detail=detail)
+    return False
+
+
+def _made_late(turn: Turn, place: Place, channel: Channel) -> Send | Refusal:
+    visit, holds = place.visit, turn.catalogue.holds
+    if is_held(place.execution, holds) or is_channel_held(channel, holds):
+        return Refusal(reason=PAUSED)
+    if visit.expires_at is not None and turn.now >= visit.expires_at:
+        return Refusal(reason="expired")
+    rule = _holding_rule(turn, place)
+    if rule is not None:
+        return Refusal(reason=rule.reason, detail={"rule_id": rule.id, "alternatives": list(rule.alternatives)})
+    outcome = attempt(place.step, visit, place.execution, turn.scene, turn.catalogue)
+    if isinstance(outcome, Refusal):
+        return outcome
+    full = find_full_cap(place.step, place.execution, turn.scene, turn.catalogue)
+    if full is not None:
+        return Refusal(reason="frequency_cap", detail={"cap": full.cap.detail, "sent": full.sent})
+    due, _ = _when(turn, place, turn.now)
+    return outcome if due == turn.now else Refusal(reason="quiet_hours", detail={"until": as_text(due)})
 
 
 def _suppress(turn: Turn, place: Place, refusal: Refusal) -> tuple[str, ...] | None:

@@ -6,6 +6,8 @@ the counts away, and they begin anew.
 
 from msgspec import Struct, field
 
+from schemas.staging import LateSend
+
 
 class Unrecorded(Struct, eq=False):
     """Counts since they were last taken."""
@@ -14,6 +16,9 @@ class Unrecorded(Struct, eq=False):
     """Events whose id was remembered."""
     refusals: dict[str, int] = field(default_factory=dict)
     """Firings that were refused and not recorded, since the same had been that day, by reason."""
+
+    made: dict[str, LateSend] | None = None
+    """By its id, what each message was made of; None where nobody asks, which is everywhere but in a shadow."""
 
     def refuse(self, reason: str) -> None:
         """Count a refusal that isn't recorded."""

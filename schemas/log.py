@@ -19,6 +19,7 @@ from msgspec import Struct
 from schemas.decisions import Channel
 from schemas.events import Event
 from schemas.instants import Millis
+from schemas.staging import StagedEntry
 
 Headers = Sequence[tuple[str, bytes]]
 """As aiokafka hands them over."""
@@ -90,6 +91,19 @@ class Command(Struct, frozen=True, kw_only=True, tag_field="mark", tag="command"
     channel: Channel | None = None
 
 
+class Stage(Struct, frozen=True, kw_only=True, tag_field="mark", tag="stage"):
+    """Where customers of this partition would stand in the workflow that version `number` backfills."""
+
+    number: int
+    entries: list[StagedEntry]
+
+
+class Backfilled(Struct, frozen=True, kw_only=True, tag_field="mark", tag="backfilled"):
+    """The backfill of version `number` is over: who hasn't gone over yet does so without her past."""
+
+    number: int
+
+
 class Holds(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What commands hold back for everybody."""
 
@@ -100,7 +114,7 @@ class Holds(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When the latest hold ended."""
 
 
-Mark = CatalogueMark | FinalMark | Tick | Command
+Mark = CatalogueMark | FinalMark | Tick | Command | Stage | Backfilled
 Clock = Literal["wall", "log"]
 
 _encoder: Final = msgspec.json.Encoder()

@@ -71,6 +71,35 @@ def read_partition(connection: Connection, topic: str, partition: int, start: in
             yield messages
 
 
+class Tail:
+    """Reads a topic on from given offsets, for as long as it is asked to."""
+
+    def __init__(self, connection: Connection, topic: str, starts: Mapping[int, int]) -> None:
+        """Begin at the first offset of each partition that is to be read."""
+        self._topic = topic
+        self._consumer = _consumer(connection)
+        self._consumer.assign([TopicPartition(topic, number, start) for number, start in starts.items()])
+
+    def take(self) -> list[Message]:
+        """Return the committed records that have come since, each partition in its order; none after a short wait.
+
+        Raises:
+            TidingsError: Kafka refuses.
+        """
+        found = []
+        for message in self._consumer.consume(POLL_MESSAGES, POLL_S):
+            error = message.error()
+            if error is None:
+                found.append(message)
+            elif error.code() != KafkaError._PARTITION_EOF and not error.retriable():
+                raise TidingsError(f"{self._topic} can't be read: {error.str()}")
+        return found
+
+    def close(self) -> None:
+        """Read no more."""
+        self._consumer.close()
+
+
 def first_and_last(
     connection: Connection, topic: str, stretches: Mapping[int, tuple[int, int]]
 ) -> dict[int, tuple[Message, Message]]:
@@ -112,12 +141,8 @@ def _near(connection: Connection, topic: str, stretches: Mapping[int, tuple[int,
     return found
 
 
-def _polled(
-    connection: Connection, starts: Mapping[tuple[str, int], int], ends: Mapping[tuple[str, int], int]
-) -> Iterator[list[Message]]:
-    """Yield what each poll brings, from these offsets to the ends of their partitions and a little beyond."""
-    unfinished, silent = set(starts), 0
-    consumer = Consumer(
+def _consumer(connection: Connection) -> Consumer:
+    return Consumer(
         confluent_settings(connection)
         | {
             "group.id": "unused",
@@ -129,6 +154,14 @@ def _polled(
             "log_level": 2,
         }
     )
+
+
+def _polled(
+    connection: Connection, starts: Mapping[tuple[str, int], int], ends: Mapping[tuple[str, int], int]
+) -> Iterator[list[Message]]:
+    """Yield what each poll brings, from these offsets to the ends of their partitions and a little beyond."""
+    unfinished, silent = set(starts), 0
+    consumer = _consumer(connection)
     try:
         consumer.assign([TopicPartition(*place, start) for place, start in starts.items()])
         while unfinished:

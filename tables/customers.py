@@ -9,6 +9,7 @@ use would, without moving anybody for each event.
 """
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from schemas.customer import Customer, Head, decode_customer, decode_head, store_customer
@@ -127,15 +128,27 @@ class CustomersTable:
         if self._stored.pop(key, None) is not None:
             self._removed.add(key)
 
-    def take_changes(self, catalogue: int, offset: int) -> list[tuple[bytes, bytes | None]]:
+    def take_changes(
+        self, catalogue: int, offset: int, behind: AbstractSet[bytes] = frozenset()
+    ) -> list[tuple[bytes, bytes | None]]:
         """Encode the customers changed since the last call, each once; these bytes are the stored ones from then on.
+
+        Args:
+            catalogue: the version under which they were folded.
+            offset: of the last record that was.
+            behind: those who were folded under the version before.
 
         Returns:
             The changes by key; None for a customer who was removed.
         """
         live = self._young
         changes = [
-            (key, store_customer(live[key], Head(catalogue=catalogue, deadline=deadline, last_offset=offset)))
+            (
+                key,
+                store_customer(
+                    live[key], Head(catalogue=catalogue - (key in behind), deadline=deadline, last_offset=offset)
+                ),
+            )
             for key, deadline in self._changed.items()
         ]
         self._stored.update(changes)

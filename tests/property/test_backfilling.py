@@ -1,23 +1,27 @@
 """A workflow that is backfilled stands, for every customer, where it stands when it was there from the beginning."""
 
 import copy
+from collections.abc import Iterable
 
 import msgspec
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from agents.adopting import end_hand_over, go_over
 from agents.engine import Engine
+from agents.identity import deliver, route
 from agents.outcomes import Outcome
-from journeys.backfilling import Owned, adopt, owned_by, slice_of
+from journeys.backfilling import Owned, adopt, closed, digest_of, owned_by, slice_of, to_be_sent
 from journeys.catalogue import Catalogue, compile_catalogue
 from journeys.decide import deadline
 from journeys.validation import definitions_from_documents
 from schemas.customer import Customer
-from schemas.decisions import Send
+from schemas.decisions import Decision, Send
 from schemas.definitions import Definitions
 from schemas.events import Json
 from schemas.instants import EARLIEST, HOUR_MS, Millis
-from schemas.staging import decode_staged, encode_staged
+from schemas.log import Backfilled, Stage
+from schemas.staging import PastSends, StagedEntry, decode_staged, encode_staged
 from tables.customers import CustomersTable
 from tests.property.test_decide import Arrival, arrivals, few, once
 from tests.strategies import BEGIN, UNTIL, Document, Line, definitions, histories
@@ -84,6 +88,9 @@ def world(documents: list[Document], at: Millis) -> World:
     before = compile_catalogue(read([document for document in documents if document.get("id") != NEW]), 1)
     shadow = compile_catalogue(whole, 1)
     after = compile_catalogue(whole, 2, {1: before}, activated_at=at, backfilled={NEW: EARLIEST})
+    shut = compile_catalogue(closed(whole, NEW), 2, {1: before}, activated_at=at)
+    after = msgspec.structs.replace(after, closed=shut, backfills=NEW)
+    shadow.unrecorded.made = {}
     return World(before=before, shadow=shadow, after=after, owned=owned_by(shadow, whole, NEW))
 
 
@@ -100,7 +107,7 @@ def fold(one: Engine, history: list[Arrival], until: Millis) -> list[tuple[str, 
 
 def hand_over(live: Engine, shadow: Engine, catalogues: World, at: Millis) -> None:
     """Let every customer adopt what the shadow has of her, as it stands in the log."""
-    list(live.take_over(catalogues.after, at))
+    list(live.take_over(msgspec.structs.replace(catalogues.after, closed=None), at))
     for key in sorted(live.table.keys()):
         there, here = shadow.table.get(key), live.table.get(key)
         assert there is not None
@@ -155,3 +162,152 @@ def test_backfilled_is_as_if_it_had_been_there_from_the_beginning(
     end = max(UNTIL, at)
     assert sorted(fold(live, future, end)) == sorted(fold(beginning, future, end))
     assert standing(live, catalogues.owned) == standing(beginning, catalogues.owned)
+
+
+class HandOver:
+    """A log with a hand-over in it, folded by the live engine and by a shadow that has had the workflow all along."""
+
+    def __init__(self, catalogues: World, policy: PastSends, *, merges: bool) -> None:
+        self.catalogues, self.policy, self.merges = catalogues, policy, merges
+        self.live = Engine(CustomersTable(), catalogues.before)
+        self.shadow = Engine(CustomersTable(), catalogues.shadow)
+        self.at = self.mark_at = EARLIEST
+        self.sent: list[str] = []
+        """By the live engine, of the workflow."""
+        self.suppressed: set[tuple[str | None, str | None]] = set()
+        self.missed: list[str] = []
+        self.late: set[bytes] = set()
+
+    def take(self, arrival: Arrival) -> None:
+        self.pass_time(arrival.at)
+        for one in (self.live, self.shadow):
+            event = copy.deepcopy(arrival.event)
+            self._note(one, route(one, event, arrival.at) if self.merges else one.take(arrival.key, event, arrival.at))
+
+    def pass_time(self, until: Millis) -> None:
+        self.at = max(self.at, until)
+        for one in (self.live, self.shadow):
+            self._note(one, [*one.fire(until), *deliver(one)])
+
+    def mark(self) -> None:
+        self.mark_at = self.at
+        self._note(self.live, self.live.take_over(self.catalogues.after, self.at))
+
+    def cut(self) -> Stage:
+        """Cut out what everybody who is behind is to have, as the command does at the end of what it has read."""
+        made, entries = self.catalogues.shadow.unrecorded.made or {}, []
+        for key in sorted(self.live.behind):
+            here, there = self.live.table.peek(key), self.shadow.table.peek(key)
+            assert here is not None
+            assert there is not None
+            staged = slice_of(there, self.catalogues.owned)
+            past = [one for one in made.values() if one.customer_id == there.customer_id]
+            past = [one for one in past if one.execution.workflow_id == NEW]
+            staged.late = to_be_sent(past, self.policy, 6 * HOUR_MS, self.mark_at)
+            if staged.late:
+                self.late.add(key)
+            entries.append(StagedEntry(key.decode(), digest_of(here), encode_staged(staged)))
+        return Stage(number=2, entries=entries)
+
+    def stage(self, stage: Stage) -> None:
+        """Read a mark, and read it again, as after a crash."""
+        self._note(self.live, go_over(self.live, stage, self.at))
+        states = {key: msgspec.msgpack.encode(self.live.table.get(key)) for key in self.live.table.keys()}  # noqa: SIM118
+        assert not [found for found in go_over(self.live, stage, self.at) if found is not None]
+        assert states == {key: msgspec.msgpack.encode(self.live.table.get(key)) for key in states}
+
+    def end(self) -> None:
+        self._note(self.live, end_hand_over(self.live, Backfilled(number=2), self.at))
+        assert not self.live.behind
+
+    def _note(self, one: Engine, outcomes: Iterable[Outcome | None]) -> None:
+        effects = [effect for outcome in outcomes if outcome is not None for effect in outcome.effects]
+        if one is self.shadow:
+            return
+        self.sent += [each.send_id for each in effects if isinstance(each, Send) and each.workflow_id == NEW]
+        told = [each for each in effects if isinstance(each, Decision)]
+        self.suppressed |= {(one.execution_id, one.step_id) for one in told if one.kind == "send_suppressed"}
+        self.missed += [one.customer_id for one in told if one.reason == "backfill"]
+
+    def owed(self) -> dict[str, tuple[str | None, str | None]]:
+        """Return what the shadow has sent since the mark, with the execution and the step of each."""
+        made = (self.catalogues.shadow.unrecorded.made or {}).items()
+        return {
+            send_id: (one.execution.execution_id, one.step_id)
+            for send_id, one in made
+            if one.execution.workflow_id == NEW and one.at > self.mark_at
+        }
+
+
+_policies = st.sampled_from(("skip", "latest", "all"))
+_paces = st.sampled_from(("crrrrrrs", "rcrrrrs", "crs", "rcs", "crrrs"))
+"""Again and again: a record is read, everybody's slices are cut out, what was cut out last is staged."""
+_midst = st.floats(0.2, 0.8)
+_long = histories(bad_lines=False).filter(lambda history: len(history) > 4)
+
+
+def handed_over(one: HandOver, lines: list[Arrival], place: int, pace: str) -> list[Arrival]:
+    """Let the hand-over begin before a line, and cut and stage while others come; return what is left of them."""
+    for line in lines[:place]:
+        one.take(line)
+    one.pass_time(max(one.at, BEGIN))
+    one.mark()
+    left, cut = list(lines[place:]), None
+    for deed in pace * 4:
+        if deed == "c":
+            cut = one.cut()
+        elif deed == "s" and cut is not None:
+            one.stage(cut)
+        elif deed == "r" and left:
+            one.take(left.pop(0))
+    return left
+
+
+@few
+@given(definitions(), _long, _midst, _paces, _policies)
+def test_handed_over_one_by_one_under_traffic_is_as_if_it_had_been_there_from_the_beginning(
+    documents: list[Document], history: list[Line], share: float, pace: str, policy: PastSends
+) -> None:
+    """What is cut out too early is nothing; whoever has gone over stands where she would, and sends what she would.
+
+    A message that fell into the hand-over goes out late or is refused then; whom that concerns is decided for as of
+    then, so hers alone are compared by what is sent, not by when.
+    """
+    documents, lines = alone(documents), arrivals(once(history))
+    one = HandOver(world(documents, BEGIN), policy, merges=False)
+    left = handed_over(one, lines, int(share * len(lines)), pace)
+    over = set(one.live.table.keys()) - one.live.behind if pace else set[bytes]()
+    event(f"{min(len(over), 2)} over, {min(len(one.live.behind), 2)} behind before the last stage")
+    one.stage(one.cut())
+    one.end()
+    assert not one.missed
+    for line in left:
+        one.take(line)
+    one.pass_time(max(UNTIL, one.at))
+    owned = one.catalogues.owned
+    here, there = standing(one.live, owned), standing(one.shadow, owned)
+    assert here.keys() == there.keys()
+    assert {key: here[key] for key in here if key not in one.late} == {
+        key: there[key] for key in there if key not in one.late
+    }
+    owed = one.owed()
+    assert len(one.sent) == len(set(one.sent)), "nothing twice"
+    if not one.late:
+        assert sorted(one.sent) == sorted(owed)
+    assert all(send_id in one.sent or owed[send_id] in one.suppressed for send_id in owed)
+
+
+@few
+@given(definitions(), _long, _midst, _paces)
+def test_who_is_merged_while_some_have_gone_over_gets_nothing_twice_and_nobody_stays_behind(
+    documents: list[Document], history: list[Line], share: float, pace: str
+) -> None:
+    """One who has gone over and one who hasn't become one: what was sent isn't sent again, and all come to an end."""
+    lines = arrivals(once(history))
+    one = HandOver(world(alone(documents), BEGIN), "skip", merges=True)
+    left = handed_over(one, lines, int(share * len(lines)), pace)
+    one.end()
+    for line in left:
+        one.take(line)
+    one.pass_time(max(UNTIL, one.at))
+    assert len(one.sent) == len(set(one.sent))

@@ -1,16 +1,21 @@
-"""`tidings backfill`: a new workflow as if it had always been there; so far, what that would come to."""
+"""`tidings backfill`: a new workflow as if it had always been there, or what that would come to."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
-from agents.backfilling import Backfill, PastSends, Standing, hours, refused_since, sent_at_hand_over
-from agents.catalogues import Catalogues, StoredVersion, read_versions
+from agents.backfilling import Backfill, Standing, hours, refused_since, sent_at_hand_over
+from agents.catalogues import Catalogues, StoredVersion, read_versions, same_set
+from agents.customers import CustomerFold
+from agents.handing_over import HandOver
 from agents.merged_log import merged_log
 from agents.replaying import Reach, reach_of
+from agents.world import LogRecord
 from journeys.backfilling import obstacles, owned_by
 from journeys.catalogue import Catalogue, compile_catalogue
 from journeys.documents import id_of, kind_of
@@ -18,10 +23,13 @@ from journeys.validation import definitions_from_documents
 from schemas.definitions import Definitions
 from schemas.errors import TidingsError
 from schemas.events import Json
-from schemas.instants import Millis, format_instant, parse_instant
+from schemas.instants import HOUR_MS, Millis, format_instant, parse_instant
+from schemas.staging import Backfill as Asked
+from schemas.staging import LateSend, PastSends
 from schemas.topics import CUSTOMER_LOG
 from streams.connection import Connection
 from streams.topics import partition_counts
+from tidings.backfilling import LAG_MS, Going, hand_over
 from tidings.clock import monotonic_s, wall_ms
 from tidings.commands.options import load_valid_folder
 from tidings.commands.processes import reached
@@ -54,10 +62,17 @@ def backfill(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say who would be where, and what would be sent.")
     ] = False,
+    leave_rest: Annotated[
+        bool,
+        typer.Option("--leave-rest", help="Whoever can't go over within half a minute begins without her past."),
+    ] = False,
 ) -> None:
-    """Say where everybody would be in a new workflow if it had always been there; nothing is written."""
-    if not dry_run:
-        raise WrongUsage("so far a backfill can only be tried: say --dry-run")
+    """Put a new workflow in force as if it had always been there, while everything runs on.
+
+    Interrupted or killed, at any point: say the same again, and it goes on. --dry-run only says who would be where.
+    """
+    if dry_run and leave_rest:
+        raise WrongUsage("--leave-rest goes with a hand-over, and not with --dry-run")
     if past_sends != "skip" and fresh_hours is None:
         raise WrongUsage(f"--past-sends {past_sends} needs --fresh-hours N: how old a message may be and still go out")
     if past_sends == "skip" and fresh_hours is not None:
@@ -68,14 +83,41 @@ def backfill(
     settings = read_settings(process_environment())
     connection, prefix = reached(settings), settings.topic_prefix
     versions = _versions(connection, prefix)
-    _refuse_other_edits(versions, valid.documents, workflow_id)
+    asked = Asked(
+        workflow_id=workflow_id, since=max(begin, versions[0].at), policy=past_sends, fresh_ms=hours(fresh_hours or 0)
+    )
+    known = _begun(versions[-1], asked, valid.documents)
+    if known is not None and not known.stored.hands_over:
+        typer.echo(f"Nothing to do: workflow {workflow_id} was backfilled, in version {known.stored.number}.")
+        return
+    before = versions if known is None else versions[:-1]
+    if known is None:
+        _refuse_other_edits(versions, valid.documents, workflow_id)
     reaches = _reaches(connection, prefix)
-    own = [document for document in valid.documents if _is_added(document, versions[-1].stored.documents)]
+    own = [document for document in valid.documents if _is_added(document, before[-1].stored.documents)]
     began = monotonic_s()
-    worlds = _folded(connection, prefix, reaches, versions, own, workflow_id, begin)
+    shadow = _Shadow(connection, prefix, versions, own, workflow_id, begin)
     whole = compile_catalogue(valid.definitions, 1)
-    most_open = valid.definitions.settings.max_concurrent_executions
-    standing = worlds.standing(owned_by(whole, valid.definitions, workflow_id), most_open)
+    owned = owned_by(whole, valid.definitions, workflow_id)
+    if not dry_run:
+        going = Going(
+            connection=connection, prefix=prefix, asked=asked, owned=owned, documents=valid.documents, known=known,
+            behind=before[-1].stored.number, begun_s=began, leaves_rest=leave_rest,
+        )  # fmt: skip
+        partitions = sorted(reaches)
+        work = HandOver(shadow.worlds, shadow.made, partitions, lambda: shadow.fold(len(partitions)))
+        try:
+            _read(connection, prefix, reaches, work.take, begin)
+            work.fold()
+            _refuse(refused_since(begin, ends_at=shadow.worlds.ends_at))
+            hand_over(going, work, {number: reach.log_end for number, reach in reaches.items()})
+        finally:
+            work.close()
+        return
+    _read(connection, prefix, reaches, shadow.worlds.take, begin)
+    _refuse(refused_since(begin, ends_at=shadow.worlds.ends_at))
+    shadow.worlds.finish()
+    standing = shadow.worlds.standing(owned, valid.definitions.settings.max_concurrent_executions)
     _tell(workflow_id, standing, past_sends, fresh_hours, monotonic_s() - began)
 
 
@@ -115,6 +157,24 @@ def _versions(connection: Connection, prefix: str) -> list[StoredVersion]:
     if not versions:
         raise TidingsError(f"{prefix}definitions holds no version: nothing was ever in force here, so apply the folder")
     return versions
+
+
+def _begun(latest: StoredVersion, asked: Asked, documents: list[Json]) -> StoredVersion | None:
+    """Return the version that began this backfill; None if none has."""
+    begun = latest.stored.backfill
+    if begun is None or (begun.is_over and begun.workflow_id != asked.workflow_id):
+        return None
+    same = replace(begun, is_over=False) == asked and same_set(latest.stored.documents, documents)
+    if same:
+        return latest
+    if begun.is_over:
+        return None
+    fresh = "" if begun.policy == "skip" else f" --fresh-hours {begun.fresh_ms / HOUR_MS:g}"
+    raise TidingsError(
+        f"a backfill of workflow {begun.workflow_id} isn't over; end it first, with the same definitions as it"
+        f" began: tidings backfill {begun.workflow_id} --since {format_instant(begun.since)}"
+        f" --past-sends {begun.policy}{fresh}"
+    )
 
 
 def _refuse_other_edits(versions: list[StoredVersion], documents: list[Json], workflow_id: str) -> None:
@@ -161,43 +221,68 @@ def _is_added(document: Json, before: list[Json]) -> bool:
     return (kind_of(document) or "workflow", id_of(document)) not in names
 
 
-def _folded(
-    connection: Connection, prefix: str, reaches: dict[int, Reach], versions: list[StoredVersion], own: list[Json],
-    workflow_id: str, since: Millis,
-) -> Backfill:  # fmt: skip
-    catalogues = Catalogues(connection, prefix, definitions_from_documents)
-    stored = {version.stored.number: version for version in versions}
-    with_it: dict[int, Catalogue] = {}
+class _Shadow:
+    """The log as it was, and with the workflow in it; versions that come meanwhile are looked up."""
 
-    def add(number: int, at: Millis) -> Catalogue:
-        version = stored[number].stored
-        earlier = {one: with_it.get(one) or catalogues.load(one) for one in stored if one < number}
+    def __init__(
+        self, connection: Connection, prefix: str, versions: list[StoredVersion], own: list[Json], workflow_id: str,
+        since: Millis,
+    ) -> None:  # fmt: skip
+        self._connection, self._prefix, self._own = connection, prefix, own
+        self._workflow_id, self._since = workflow_id, since
+        self._first_at = versions[0].at
+        self._stored = {version.stored.number: version for version in versions}
+        self._with_it: dict[int, Catalogue] = {}
+        self._catalogues = Catalogues(connection, prefix, definitions_from_documents)
+        self.made: dict[str, LateSend] = {}
+        """By its id, what each message of the shadow was made of."""
+        self.worlds = Backfill(
+            self._catalogues.load, self._add, None if since <= self._first_at else since, lag_ms=LAG_MS
+        )
+
+    def fold(self, partitions: int) -> CustomerFold:
+        """Return a fold of one partition as the log has it."""
+
+        async def load(number: int) -> Catalogue:
+            return self._catalogues.load(number)
+
+        return CustomerFold(self._prefix, load, partitions)
+
+    def _add(self, number: int, at: Millis) -> Catalogue:
+        if number not in self._stored:
+            versions = read_versions(self._connection, self._prefix)
+            self._stored = {version.stored.number: version for version in versions}
+        version = self._stored[number].stored
+        earlier = {one: self._with_it.get(one) or self._catalogues.load(one) for one in self._stored if one < number}
+        own = [document for document in self._own if _is_added(document, version.documents)]
         try:
             both = definitions_from_documents([*version.documents, *own])
         except TidingsError as error:
             raise TidingsError(
-                f"workflow {workflow_id} can't have been there in version {number} of the definitions; say a --since"
-                f" from which on later ones were in force: {error}"
+                f"workflow {self._workflow_id} can't have been there in version {number} of the definitions; say a"
+                f" --since from which on later ones were in force: {error}"
             ) from None
-        with_it[number] = compile_catalogue(
+        compiled = compile_catalogue(
             both, number, earlier, activated_at=at, answers_webhooks=version.answers_webhooks,
-            editing=version.editing, backfilled={workflow_id: max(since, versions[0].at)},
+            editing=version.editing, backfilled={self._workflow_id: max(self._since, self._first_at)},
         )  # fmt: skip
-        return with_it[number]
+        compiled.unrecorded.made = self.made
+        self._with_it[number] = compiled
+        return compiled
 
-    worlds = Backfill(catalogues.load, add, None if since <= versions[0].at else since)
+
+def _read(
+    connection: Connection, prefix: str, reaches: dict[int, Reach], take: Callable[[LogRecord], None], since: Millis
+) -> None:
     total = sum(reach.log_end for reach in reaches.values())
     with folding_shown() as progress:
         for count, record in enumerate(merged_log(connection, prefix, reaches), start=1):
             if count == 1:
                 _refuse(refused_since(since, begins_at=record.timestamp))
-            worlds.take(record)
+            take(record)
             if count % TELL_EVERY == 0:
                 progress(count, total)
-        _refuse(refused_since(since, ends_at=worlds.ends_at))
-        worlds.finish()
         progress(total, total)
-    return worlds
 
 
 def _refuse(reason: str | None) -> None:

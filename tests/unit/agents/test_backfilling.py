@@ -2,13 +2,14 @@
 
 import pytest
 
-from agents.backfilling import Backfill, PastSends, Standing, refused_since, sent_at_hand_over
+from agents.backfilling import Backfill, Standing, refused_since, sent_at_hand_over
 from agents.what_if import Change
 from journeys.backfilling import owned_by
 from journeys.catalogue import Catalogue, compile_catalogue
 from journeys.validation import definitions_from_documents
 from schemas.events import Json
 from schemas.instants import EARLIEST, HOUR_MS, Millis, format_instant
+from schemas.staging import PastSends
 from tests.journey import HELLO, START, Document, mail, wait, workflow
 from tests.property.test_what_if import log
 

@@ -60,7 +60,7 @@ def test_what_cannot_be_is_refused_with_a_sentence(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("welcome", SINCE), "so far a backfill can only be tried: say --dry-run"),
+        (("welcome", SINCE, "--dry-run", "--leave-rest"), "--leave-rest goes with a hand-over"),
         (("welcome", "--since=yesterday", "--dry-run"), "--since: 'yesterday' isn't an RFC 3339 time"),
         (("welcome", SINCE, "--dry-run", "--past-sends=all"), "--past-sends all needs --fresh-hours N"),
         (("welcome", SINCE, "--dry-run", "--fresh-hours=4"), "--fresh-hours goes with --past-sends latest or all"),
