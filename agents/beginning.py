@@ -11,16 +11,13 @@ from typing import Final
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
 from agents.customers import NO_CATALOGUE, POSITION_KEY, CustomerFold, Position
-from agents.quotas import QUOTA_PREFIX
 from agents.world import LogRecord, World
 from journeys.catalogue import Catalogue
-from schemas.customer import decode_customer
+from schemas.customer import decode_customer, decode_head
 from schemas.errors import TidingsError
-from schemas.instants import Millis, format_instant
-from tables.waiting import WAITING_PREFIX
+from schemas.instants import EARLIEST, Millis, format_instant
 
 Memory = dict[bytes, bytes]
 """The last value of each key of a partition's changelog."""
@@ -113,30 +110,33 @@ def begin(stood: Mapping[int, Stood], load: Callable[[int], Catalogue], since: M
             f"--since {format_instant(since)}: definitions came into force just then, or a pause did; name a time a"
             " minute away"
         )
-    first = next(iter(positions.values()))
-    loaded = load(first.catalogue) if first.catalogue else NO_CATALOGUE
-    world = World(replace(loaded, activated_at=first.activated_at, holds=first.holds))
-    engine = world.engine
-    for one in stood.values():
+    latest = max(positions.values(), key=lambda one: EARLIEST if one.passed is None else one.passed)
+    world = World()
+    engine, behind = world.engine, set[bytes]()
+    for number, one in stood.items():
         for key, value in one.memory.items():
-            if key[:2] in {b"c:", b"a:"}:
-                engine.table.restore(key, value)
-            elif key.startswith(WAITING_PREFIX):
-                engine.waiting.restore(key.removeprefix(WAITING_PREFIX), value)
-            elif key.startswith(QUOTA_PREFIX):
-                engine.quotas.restore(key, value)
-    engine.passed = max((one.passed for one in positions.values() if one.passed is not None), default=None)
+            if key != POSITION_KEY:
+                engine.restore(key, value)
+        if positions[number].is_handing_over:
+            behind |= _behind(one.memory, latest.catalogue)
+    latest.put_in_force(engine, load(latest.catalogue) if latest.catalogue else NO_CATALOGUE)
+    engine.behind = behind
     engine.moved_by = max(one.moved_by for one in positions.values())
     engine.index()
     return Begun(
         world=world,
         sources={
-            (number, bytes.fromhex(origin)): bytes.fromhex(origin + place)
+            (number, origin): source
             for number, position in positions.items()
-            for origin, place in position.sources.items()
+            for origin, source in position.seen().items()
         },
         next_offsets={number: one.next_offset for number, one in stood.items()},
     )
+
+
+def _behind(memory: Memory, number: int) -> set[bytes]:
+    """Return who hasn't gone over yet in a partition that is handing over to the version of a number."""
+    return {key for key, value in memory.items() if key[:2] in {b"c:", b"a:"} and decode_head(value).catalogue < number}
 
 
 def _position(memory: Memory) -> Position:

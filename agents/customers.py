@@ -22,7 +22,6 @@ from agents.counting import Counted, Waits
 from agents.engine import Engine, appended_at
 from agents.identity import receive
 from agents.outcomes import Outcome
-from agents.quotas import QUOTA_PREFIX
 from journeys.catalogue import Catalogue, compile_catalogue
 from journeys.compiled import RunMemory, RunRules, take_run
 from journeys.quiet import NEVER_QUIET
@@ -57,7 +56,6 @@ from schemas.waiting import Held
 from streams.fold import Folded, Header, Output, Record
 from streams.partitions import partition_of
 from tables.customers import CustomersTable
-from tables.waiting import WAITING_PREFIX
 
 POSITION_KEY: Final = b"p"
 TIMERS_AT_ONCE: Final = 250
@@ -92,6 +90,22 @@ class Position(Struct, kw_only=True):
     sources: dict[str, str] = {}
     """By origin (topic id and partition), the last place seen there; both packed, as hex."""
 
+    def seen(self) -> dict[bytes, bytes]:
+        """Return by origin the last source seen of it; whole, since of one origin whole ones compare as places do."""
+        return {bytes.fromhex(origin): bytes.fromhex(origin + place) for origin, place in self.sources.items()}
+
+    def put_in_force(self, engine: Engine, loaded: Catalogue) -> None:
+        """Let an engine that has restored a memory stand where this position stands; nobody is looked at for it.
+
+        Args:
+            engine: whose customers are restored: who is behind is told by the versions under which they are stored.
+            loaded: the version that this position names, or `NO_CATALOGUE`.
+        """
+        engine.put_in_force(loaded, self.activated_at, self.holds)
+        engine.behind = set(engine.table.stored_before(self.catalogue)) if self.is_handing_over else set()
+        engine.is_taking_over, engine.moved_by = self.is_taking_over, self.moved_by
+        engine.passed, engine.passed_late = self.passed, self.passed_late
+
 
 class CustomerFold:
     """The memory and rules of one partition of the customer log."""
@@ -119,7 +133,7 @@ class CustomerFold:
         self._log_topic = prefix + CUSTOMER_LOG
         self._engine = Engine(CustomersTable())
         self._sources: dict[bytes, bytes] = {}
-        """By origin, the last source seen of it; whole, since of one origin whole ones compare as places do."""
+        """As `Position.seen`."""
         self._position: Position | None = None
         self._next_offset = 0
         self._upcoming: dict[int, Catalogue] = {}
@@ -132,26 +146,19 @@ class CustomerFold:
 
     def restore(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Take changelog records, oldest first."""
-        table = self._engine.table
+        engine = self._engine
         for key, value in changes:
             if key == POSITION_KEY:
                 self._position = None if value is None else msgspec.json.decode(value, type=Position)
-            elif key[:2] in {b"c:", b"a:"}:
-                table.restore(key, value)
-            elif key.startswith(WAITING_PREFIX):
-                self._engine.waiting.restore(key.removeprefix(WAITING_PREFIX), value)
-            elif key.startswith(QUOTA_PREFIX):
-                self._engine.quotas.restore(key, value)
+            else:
+                engine.restore(key, value)
 
     def next_offset(self) -> int | None:
         """Build the due index and return where to go on; None without a position record."""
         self._engine.table.index()
         if self._position is None:
             return None
-        self._engine.passed, self._engine.passed_late = self._position.passed, self._position.passed_late
-        self._sources = {
-            bytes.fromhex(origin): bytes.fromhex(origin + place) for origin, place in self._position.sources.items()
-        }
+        self._sources = self._position.seen()
         return self._position.next_offset
 
     def customer(self, key: bytes) -> Customer | None:
@@ -186,10 +193,7 @@ class CustomerFold:
         """Put the catalogue of a position in force, and look again at deadlines that its states don't tell."""
         engine = self._engine
         loaded = await self._load(position.catalogue) if position.catalogue else NO_CATALOGUE
-        engine.put_in_force(loaded, position.activated_at, position.holds)
-        if position.is_handing_over:
-            engine.behind = set(engine.table.stored_before(position.catalogue))
-        engine.is_taking_over, engine.moved_by = position.is_taking_over, position.moved_by
+        position.put_in_force(engine, loaded)
         # A hold that ended brought forward deadlines of states that weren't stored again, and so did such a version.
         table = engine.table
         keys = table.stored_before(position.moved_by) if position.holds is None else table.keys()

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from agents.adopting import end_hand_over
 from agents.identity import set_aside
 from agents.outcomes import Letter, Outcome, latest
-from agents.quotas import ask
+from agents.quotas import QUOTA_PREFIX, ask
 from journeys.catalogue import Catalogue
 from journeys.commands import applied, is_named
 from journeys.decide import Due, deadline, decide
@@ -26,7 +26,7 @@ from schemas.instants import EARLIEST, Millis
 from schemas.log import APPENDED, SEQUENCE, Command, Headers, Holds, header, unpack_number
 from tables.customers import CustomersTable
 from tables.quotas import QuotasTable
-from tables.waiting import WaitingTable
+from tables.waiting import WAITING_PREFIX, WaitingTable
 
 LOOKED_AT_ONCE: Final = 500
 """So many customers are looked at anew between two pauses: some 10 ms."""
@@ -52,6 +52,15 @@ class Engine:
         """While a backfill is open, the keys of those who haven't gone over yet; see `agents.adopting`."""
         self.moved_by = 0
         """The number of the latest version under which deadlines of untouched customers moved."""
+
+    def restore(self, key: bytes, value: bytes | None) -> None:
+        """Take a changelog record other than the position; who is due when is looked up once all are in."""
+        if key[:2] in {b"c:", b"a:"}:
+            self.table.restore(key, value)
+        elif key.startswith(WAITING_PREFIX):
+            self.waiting.restore(key.removeprefix(WAITING_PREFIX), value)
+        elif key.startswith(QUOTA_PREFIX):
+            self.quotas.restore(key, value)
 
     def take_over(self, catalogue: Catalogue, at: Millis, appended: Millis | None = None) -> Iterator[Outcome | None]:
         """Put the next version in force as of its mark; what is due by then still goes by the one before.

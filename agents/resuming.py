@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from agents.customers import NO_CATALOGUE, POSITION_KEY, Position
 from agents.engine import Engine
@@ -39,21 +38,13 @@ def resume(memory: Mapping[bytes, bytes], key: bytes, load: Callable[[int], Cata
         load: returns the version of the definitions with this number.
     """
     position = msgspec.json.decode(memory[POSITION_KEY], type=Position)
-    table = CustomersTable()
-    engine = Engine(table)
-    if key in memory:
-        table.restore(key, memory[key])
-        table.index()
-    if WAITING_PREFIX + key in memory:
-        engine.waiting.restore(key, memory[WAITING_PREFIX + key])
-    for quota in [one for one in memory if one.startswith(QUOTA_PREFIX)]:
-        engine.quotas.restore(quota, memory[quota])
-    catalogue = load(position.catalogue) if position.catalogue else NO_CATALOGUE
-    engine.catalogue = replace(catalogue, activated_at=position.activated_at, holds=position.holds)
-    engine.passed, engine.passed_late, engine.moved_by = position.passed, position.passed_late, position.moved_by
+    engine = Engine(CustomersTable())
+    hers = {key, WAITING_PREFIX + key}
+    for name, value in memory.items():
+        if name in hers or name.startswith(QUOTA_PREFIX):
+            engine.restore(name, value)
+    engine.table.index()
+    position.put_in_force(engine, load(position.catalogue) if position.catalogue else NO_CATALOGUE)
     for _ in engine.look_again([key]):
         pass
-    return Resumed(
-        engine,
-        {bytes.fromhex(origin): bytes.fromhex(origin + place) for origin, place in position.sources.items()},
-    )
+    return Resumed(engine, position.seen())
