@@ -181,9 +181,10 @@ def test_explain_tells_the_same_from_the_log_and_from_the_file(kept: Kept) -> No
 def test_a_replay_goes_on_from_its_snapshots_also_when_the_log_before_is_gone(kept: Kept, tmp_path: Path) -> None:
     """The second time nothing is folded again; what Kafka deletes isn't missed, and without snapshots is named."""
     folder = str(tmp_path / "snapshots")
-    assert kept.replay("--snapshots", folder)[0] == 0
     code, said, _ = kept.replay("--snapshots", folder)
-    assert code == 0
+    assert (code, f"There is no folder {folder}: folding from the log's beginning" in said) == (0, True)
+    code, said, _ = kept.replay("--snapshots", folder)
+    assert (code, "folding from the log's beginning" in said) == (0, False)
     assert "Folded 0 records" in said
     assert _decisions(said) == kept.count("decision")
     log = f"{kept.prefix}customer-log"
@@ -287,6 +288,8 @@ def test_what_is_not_the_rules_work_is_named(kept: Kept, tmp_path: Path) -> None
         (["--compare"], 2, "go with --definitions"),
         (["--definitions", "/nowhere", "--partition=1"], 2, "is about everybody"),
         (["--definitions", "/nowhere", "--snapshots", "/nowhere"], 2, "name a --since behind them"),
+        (["--since", "2026-02-01T00:00:00Z", "--snapshots", "/nowhere"], 1, "there is no folder /nowhere; name the"),
+        (["--horizon", "--snapshots", "/nowhere"], 1, "leave the option out"),
         (["--partition=7"], 1, "the customer log has 3, numbered from 0"),
         (["--offsets", "5:2", "--partition=1"], 2, "the smaller first"),
         (["--offsets", "2:5"], 2, "name it with --partition"),

@@ -21,7 +21,7 @@ from schemas.instants import DAY_MS, Millis, as_text, parse_instant
 from schemas.topics import CUSTOMER_LOG
 from streams.partitions import partition_of
 from streams.topics import partition_counts
-from tidings.commands.options import load_valid_folder
+from tidings.commands.options import load_valid_folder, refuse_no_snapshot
 from tidings.commands.processes import reached
 from tidings.event_file import DEFAULT_MAX_JUMP_DAYS, holds_answers, read_lines
 from tidings.processes import topic_ids
@@ -121,7 +121,9 @@ def _from_log(key: bytes, until: Millis | None, snapshots: Path | None) -> Story
     catalogues = Catalogues(connection, prefix, definitions_from_documents)
     snapshot = None
     if snapshots is not None:
-        snapshot = load_snapshot(snapshots, partition_of(key, count), topic_ids(connection, [log])[log])
+        topic_id = topic_ids(connection, [log])[log]
+        refuse_no_snapshot(snapshots, count, topic_id)
+        snapshot = load_snapshot(snapshots, partition_of(key, count), topic_id)
     return follow_log(connection, prefix, count, catalogues, key, until, snapshot)
 
 

@@ -12,6 +12,7 @@ import typer
 from msgspec import Struct
 from rich.console import Console
 
+from agents.snapshots import why_nothing_goes_on
 from schemas.definitions import Definitions
 from schemas.errors import TidingsError
 from schemas.events import Json
@@ -83,6 +84,25 @@ def refuse_unwritable(*files: Path | None) -> None:
             raise TidingsError(f"can't write {file}: there is no folder {folder}; make it, or name another")
         if not os.access(file if file.exists() else folder, os.W_OK):
             raise TidingsError(f"can't write {file}: {os.strerror(errno.EACCES)}; name another place")
+
+
+def refuse_no_snapshot(folder: Path | None, partitions: int, topic_id: bytes) -> None:
+    """Make sure that there is something to go on from, where nothing will be left: else the name is mistyped.
+
+    Args:
+        folder: that of `--snapshots`; None where nobody asked for it.
+        partitions: of the log.
+        topic_id: of the log.
+
+    Raises:
+        TidingsError: there isn't.
+    """
+    why = None if folder is None else why_nothing_goes_on(folder, range(partitions), topic_id)
+    if why is not None:
+        raise TidingsError(
+            f"--snapshots: {why}; name the folder in which `tidings replay --snapshots DIR` left them, or leave the"
+            " option out, and the log is folded from its beginning"
+        )
 
 
 @contextmanager

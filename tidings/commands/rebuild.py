@@ -14,6 +14,7 @@ from schemas.errors import TidingsError
 from schemas.topics import CUSTOMER_LOG, CUSTOMERS_CHANGELOG, topics
 from streams.topics import committed_offsets, ensure_topics, partition_counts
 from tidings.clock import fresh_bytes, wall_ms
+from tidings.commands.options import refuse_no_snapshot
 from tidings.commands.processes import reached
 from tidings.commands.showing import folding_shown
 from tidings.processes import WORKER_GROUP, topic_ids
@@ -39,8 +40,10 @@ def rebuild_command(
     count = partition_counts(connection, [log]).get(log)
     if count is None:
         raise TidingsError(f"there is no topic {log}: nothing has run here, or another prefix (TIDINGS_TOPIC_PREFIX)")
+    topic_id = topic_ids(connection, [log])[log]
+    refuse_no_snapshot(snapshots, count, topic_id)
     plan = ReplayPlan(
-        connection=connection, prefix=prefix, partitions=count, topic_id=topic_ids(connection, [log])[log],
+        connection=connection, prefix=prefix, partitions=count, topic_id=topic_id,
         snapshots=snapshots, registry_url=settings.schema_registry_url,
     )  # fmt: skip
     catalogues = Catalogues(connection, prefix, definitions_from_documents)

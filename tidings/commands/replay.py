@@ -22,6 +22,7 @@ from agents.replaying import (
     partitions_of,
     reach_of,
 )
+from agents.snapshots import why_nothing_goes_on
 from agents.standing import read_positions, read_standing
 from journeys.catalogue import RULES_VERSION
 from schemas.editing import Mode
@@ -32,7 +33,7 @@ from schemas.topics import CUSTOMER_LOG, DECISIONS, SEND_TOPICS, WEBHOOK_CALLS
 from streams.connection import Connection
 from streams.topics import partition_counts
 from tidings.clock import monotonic_s
-from tidings.commands.options import refuse_unwritable
+from tidings.commands.options import refuse_no_snapshot, refuse_unwritable
 from tidings.commands.processes import reached
 from tidings.commands.showing import folding_shown
 from tidings.commands.what_if import what_if
@@ -110,6 +111,7 @@ def replay(
     topic_id = topic_ids(connection, [log])[log]
     within = _span(since, until)
     if horizon:
+        refuse_no_snapshot(snapshots, count, topic_id)
         for line in horizon_lines(log, kept_log(connection, prefix, reaches, topic_id, snapshots)):
             console.print(line)
         return
@@ -133,7 +135,7 @@ def replay(
     )  # fmt: skip
     chosen = _chosen(partitions, count) or (partitions_of(keys, count) if keys else sorted(reaches))
     reaches = {number: reaches[number] for number in chosen}
-    for note in _other_rules(connection, prefix):
+    for note in (*_other_rules(connection, prefix), *_no_snapshot_yet(plan)):
         console.print(note)
     began = monotonic_s()
     with folding_shown() as progress:
@@ -213,6 +215,21 @@ def _other_rules(connection: Connection, prefix: str) -> list[str]:
         for stored in versions
         if stored.rules_version != RULES_VERSION
     ]
+
+
+def _no_snapshot_yet(plan: ReplayPlan) -> list[str]:
+    """Say that a folder has nothing to go on from yet, as the first replay that leaves snapshots in it finds it.
+
+    Raises:
+        TidingsError: it has nothing, and this replay leaves nothing in it.
+    """
+    folder = plan.snapshots
+    if not plan.is_whole:
+        refuse_no_snapshot(folder, plan.partitions, plan.topic_id)
+    why = None if folder is None else why_nothing_goes_on(folder, range(plan.partitions), plan.topic_id)
+    if why is None:
+        return []
+    return [f"{why[0].upper()}{why[1:]}: folding from the log's beginning, and leaving snapshots there."]
 
 
 def _refuse_unknown(customers: Sequence[str], results: list[PartitionReplay]) -> None:

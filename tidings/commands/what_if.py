@@ -13,7 +13,7 @@ from schemas.instants import Millis, format_instant
 from schemas.topics import CUSTOMER_LOG
 from streams.connection import Connection
 from tidings.clock import monotonic_s
-from tidings.commands.options import load_valid_folder
+from tidings.commands.options import load_valid_folder, refuse_no_snapshot
 from tidings.commands.showing import folding_shown
 from tidings.printing import counted
 from tidings.usage import WrongUsage
@@ -39,6 +39,7 @@ def what_if(
     )  # fmt: skip
     if snapshots is None:
         _refuse_cut_log(prefix, reaches)
+    refuse_no_snapshot(snapshots, len(reaches), topic_id)
     count, why = processes_for(question, processes)
     if why is not None:
         Console(stderr=True, highlight=False, soft_wrap=True).print(why)
