@@ -1,7 +1,9 @@
 """What the agents count, for whoever watches: events, decisions, sends, refusals, and who waits.
 
-Agents count into plain dictionaries, a step of some 50 ns for each decision and none for an event; every few seconds
-(`Vitals.note`) these are added to Prometheus' counters, and the partitions in our hands are looked at.
+Agents count into plain dictionaries, a step of some 50 ns for each decision and none for an event; once a transaction
+these are added to those of the process, and every few seconds (`Vitals.note`) to Prometheus' counters, when the
+partitions in our hands are looked at. So what a failed transaction would have written is counted by whoever folds it
+again, once. What rules count beside their decisions (`Unrecorded`) is of no partition, and counted as it is decided.
 """
 
 import math
@@ -18,7 +20,7 @@ from schemas.instants import Millis
 
 
 class Counted(Struct):
-    """Counts since they were last taken, changed in place by all folds of a process, and kept when a fold goes."""
+    """Counts since they were last taken: of one fold until it commits, or of a process, kept when a fold goes."""
 
     events: int = 0
     passed_over: int = 0
@@ -41,6 +43,15 @@ class Counted(Struct):
                 self.sends[effect.channel, effect.workflow_id] += 1
             else:
                 self.webhook_calls[effect.workflow_id] += 1
+
+    def add_up(self, other: "Counted") -> None:
+        """Count what another has counted; whose rules counted what isn't recorded is nothing that is added up."""
+        self.events += other.events
+        self.passed_over += other.passed_over
+        # In place: adding would look at every count of the process for each transaction.
+        self.decisions.update(other.decisions)
+        self.sends.update(other.sends)
+        self.webhook_calls.update(other.webhook_calls)
 
     def begin_anew(self) -> None:
         """Forget what was counted, as it has been taken; the versions stay."""

@@ -125,7 +125,7 @@ class CustomerFold:
             load_catalogue: returns the version of a number.
             partitions: the log's number of them.
             encode: writes what comes out.
-            counted: where this fold counts, with others perhaps; None for one of its own.
+            counted: where this fold counts what is committed, with others perhaps; None for one of its own.
         """
         self._load_catalogue = load_catalogue
         self._encode = encode
@@ -138,6 +138,8 @@ class CustomerFold:
         self._next_offset = 0
         self._upcoming: dict[int, Catalogue] = {}
         self.counted = Counted() if counted is None else counted
+        self._counting = Counted()
+        """What isn't committed yet: if its transaction fails, somebody else folds it again, and counts it."""
         self._ticked: Millis | None = None
         """The tick that was written last, until it comes back; another could do no more than this one will."""
         self._decisions_topic = prefix + DECISIONS
@@ -227,8 +229,7 @@ class CustomerFold:
     def fold(self, records: Sequence[Record]) -> Iterator[Folded]:
         """Fold the records; one part for all of them, but for the many timers that a mark may fire."""
         outputs: list[Output] = []
-        waiting, place = list(records), 0
-        self.counted.events += len(waiting)
+        waiting, place, begun = list(records), 0, 0
         memory, rules = self._run()
         while True:
             place, event = take_run(waiting, place, memory, rules)
@@ -239,7 +240,8 @@ class CustomerFold:
             if record.key is not None:
                 self._fold_event(record, event, outputs)
                 continue
-            self.counted.events -= 1
+            self._counting.events += place - 1 - begun
+            begun = place
             mark, appended = decode_mark(record.value or b""), appended_at(record.headers)
             found: Iterator[Outcome | None]
             if isinstance(mark, CatalogueMark):
@@ -257,6 +259,7 @@ class CustomerFold:
             if isinstance(mark, Tick) and self._ticked is not None and record.timestamp >= self._ticked:
                 self._ticked = None
             memory, rules = self._run()
+        self._counting.events += place - begun
         yield self._folded(outputs, records[-1].offset + 1)
 
     def _run(self) -> tuple[RunMemory, RunRules]:
@@ -292,7 +295,7 @@ class CustomerFold:
     def _was_seen(self, source: bytes) -> bool:
         origin = source[:ORIGIN_BYTES]
         if source <= self._sources.get(origin, b""):
-            self.counted.passed_over += 1
+            self._counting.passed_over += 1
             return True
         self._sources[origin] = source
         return False
@@ -358,7 +361,7 @@ class CustomerFold:
 
     def _outputs(self, outcome: Outcome, sequence: bytes | None) -> list[Output]:
         key, now, encode = outcome.customer_id.encode(), outcome.now, self._encode
-        self.counted.add(outcome.effects)
+        self._counting.add(outcome.effects)
         outputs = []
         for place, effect in enumerate(outcome.effects, outcome.first_place):
             headers = _first_header(place)
@@ -377,6 +380,11 @@ class CustomerFold:
     def _folded(self, outputs: list[Output], next_offset: int) -> Folded:
         self._next_offset = next_offset
         return Folded(outputs=outputs, next_offset=next_offset, changed_bytes=self._engine.table.changed_bytes)
+
+    def committed(self) -> None:
+        """Count what was folded since the last call: what `changes` has returned last is committed."""
+        self.counted.add_up(self._counting)
+        self._counting.begin_anew()
 
     def waits(self, overdue_before: Millis) -> Waits:
         """Say who waits here, and for what; what was due before an instant is overdue."""

@@ -102,3 +102,6 @@ class Fold(Protocol):
         Called once per transaction, between two parts or behind the last: what changes in ten slices of a
         backlog is encoded once.
         """
+
+    def committed(self) -> None:
+        """Note that the transaction is committed whose memory `changes` has returned last; nothing was folded since."""

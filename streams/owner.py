@@ -276,6 +276,7 @@ class Owner:
         offset = pending.next_offset if self._offset_is_due(idle=False) else None
         changes = self._fold.changes()
         await self._transactions.commit(self._source, pending.outputs, changes, now=self._clock(), offset=offset)
+        self._fold.committed()
         self._folded = self._done = pending.next_offset
         self.busy_since = asyncio.get_running_loop().time()
         self._untold = True

@@ -65,6 +65,9 @@ class Counting:
         changed, self._changed = self._changed, {}
         return list(changed.items())
 
+    def committed(self) -> None:
+        """Nothing hangs on it here."""
+
 
 def main() -> None:
     """Run the worker until it is stopped or killed."""

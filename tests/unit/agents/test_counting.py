@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry
 
-from agents.counting import IngestCounters, WorkerCounters
+from agents.counting import Counted, IngestCounters, WorkerCounters
 from schemas.instants import HOUR_MS
 from tests.journey import START, mail, wait, workflow
 from tests.live_log import Log
@@ -18,6 +18,7 @@ def counted(log: Log) -> CollectorRegistry:
     """Return what was counted of a log that is folded once."""
     registry = CollectorRegistry()
     counters, fold = WorkerCounters(registry), log.fold_all()
+    fold.committed()
     counters.take(fold.counted)
     counters.show([fold.waits(START + 3 * HOUR_MS)], START + 4 * HOUR_MS)
     return registry
@@ -33,6 +34,23 @@ def test_events_decisions_and_sends_are_counted_by_kind() -> None:
     assert sample(registry, "decisions_total", kind="execution_ended", reason="completed") == 1
     assert sample(registry, "sends_total", channel="email", workflow="w") == 1
     assert sample(registry, "catalogue_version") == 1
+
+
+def test_what_is_not_committed_is_not_counted() -> None:
+    """A transaction that fails takes the fold with it; what another folds again in its place is counted once."""
+    log, shared = Log(ONCE), Counted()
+    log.publish("signup", 0)
+    log.publish("signup", HOUR_MS, customer="bea")
+    log.tick(2 * HOUR_MS)
+    log.records.append(log.records[1])
+    log.fold_into(log.empty_fold(shared), log.records)
+    assert shared == Counted(unrecorded=shared.unrecorded)
+    fold = log.empty_fold(shared)
+    log.fold_into(fold, log.records)
+    fold.committed()
+    assert (shared.events, shared.decisions["trigger_fired", ""], shared.sends["email", "w"]) == (3, 2, 2)
+    fold.committed()
+    assert shared.events == 3
 
 
 def test_a_refusal_is_counted_each_time_though_it_is_recorded_once_a_day() -> None:

@@ -44,6 +44,8 @@ class Alarm:
     def changes(self) -> Sequence[tuple[bytes, bytes | None]]:
         return ()
 
+    def committed(self) -> None: ...
+
 
 class Owned:
     """A partition with a clock, in milliseconds, that stands until it is moved."""
