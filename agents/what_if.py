@@ -337,12 +337,14 @@ class WhatIf:
         if follows:
             return
         if before or after:
-            for name in {outcome.customer_id for outcome in (*before, *after)}:
-                for old, new in _by_time(_of(before, name), _of(after, name)):
+            lived, would = _by_customer(before), _by_customer(after)
+            for name in lived.keys() | would.keys():
+                for old, new in _by_time(lived.get(name, []), would.get(name, [])):
                     self._compare_one(name, old, new, self._ledgers)
         if believing or (self._believers and before):
-            for name in {outcome.customer_id for outcome in (*before, *(believing or ()))} & self._believers:
-                for old, new in _by_time(_of(before, name), _of(believing or [], name)):
+            lived, would = _by_customer(before), _by_customer(believing or [])
+            for name in (lived.keys() | would.keys()) & self._believers:
+                for old, new in _by_time(lived.get(name, []), would.get(name, [])):
                     self._compare_one(name, old, new, self._believed)
 
     def _count(self, outcomes: list[Outcome], side: int) -> None:
@@ -436,8 +438,12 @@ def in_order(changes: Iterable[Change]) -> list[Change]:
     return sorted(changes, key=lambda one: (one.before or one.after or "", one.customer_id, one.send_id))
 
 
-def _of(outcomes: list[Outcome], name: str) -> list[Outcome]:
-    return [outcome for outcome in outcomes if outcome.customer_id == name]
+def _by_customer(outcomes: list[Outcome]) -> dict[str, list[Outcome]]:
+    """Part what one record has led to by customer, in one go: a mark may let time pass for everybody."""
+    found: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        found.setdefault(outcome.customer_id, []).append(outcome)
+    return found
 
 
 def _by_time(before: list[Outcome], after: list[Outcome]) -> Iterator[tuple[list[Outcome], list[Outcome]]]:
