@@ -8,7 +8,6 @@ remembered outside of the log, and whoever does the same again after a crash goe
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
@@ -31,14 +30,14 @@ class HandOver:
     """The replica of every partition, and the shadow."""
 
     def __init__(
-        self, shadow: Backfill, made: Mapping[str, LateSend], partitions: Sequence[int],
+        self, shadow: Backfill, made: Mapping[str, Mapping[str, LateSend]], partitions: Sequence[int],
         begin: Callable[[], CustomerFold],
     ) -> None:  # fmt: skip
         """Begin before the log's first record.
 
         Args:
             shadow: the log with the workflow in it.
-            made: what its catalogues note of the messages they make, by id.
+            made: what its catalogues note of the messages they make, by customer and id.
             partitions: of the log.
             begin: makes a fold that remembers nothing.
         """
@@ -82,9 +81,14 @@ class HandOver:
         """Tell whether a later version than this is in force somewhere."""
         return any(fold.version > number for fold in self._folds.values())
 
-    def behind(self) -> dict[int, list[bytes]]:
-        """Return by partition who hasn't gone over yet, in order."""
-        return {number: sorted(fold.behind) for number, fold in self._folds.items()}
+    @property
+    def left(self) -> int:
+        """How many haven't gone over yet."""
+        return sum(len(fold.behind) for fold in self._folds.values())
+
+    def behind(self) -> list[tuple[int, bytes]]:
+        """Return who hasn't gone over yet, by partition and key, in order."""
+        return [(number, key) for number, fold in sorted(self._folds.items()) for key in sorted(fold.behind)]
 
     def cut(
         self, keys: Mapping[int, Iterable[bytes]], owned: Owned, asked: Asked, number: int, mark_at: Millis
@@ -92,7 +96,7 @@ class HandOver:
         """Cut out what these customers are to have, as of the last record that was folded.
 
         Args:
-            keys: by partition; who is known to be waiting for somebody else is left out.
+            keys: by partition; who has gone over, or is known to be waiting for somebody else, is left out.
             owned: what is the workflow's.
             asked: which of its messages of the past are to go out.
             number: the version that brings it.
@@ -101,14 +105,10 @@ class HandOver:
         Returns:
             By partition, marks to be written, of bounded size.
         """
-        past: defaultdict[str, list[LateSend]] = defaultdict(list)
-        for one in self._made.values():
-            if one.execution.workflow_id == owned.workflow_id:
-                past[one.customer_id].append(one)
         found: dict[int, list[Stage]] = {}
         for partition, some in keys.items():
             entries = [
-                entry for key in some if (entry := self._entry(partition, key, owned, asked, past, mark_at)) is not None
+                entry for key in some if (entry := self._entry(partition, key, owned, asked, mark_at)) is not None
             ]
             found[partition] = [
                 Stage(number=number, entries=entries[place : place + ENTRIES_A_MARK])
@@ -117,10 +117,11 @@ class HandOver:
         return found
 
     def _entry(
-        self, partition: int, key: bytes, owned: Owned, asked: Asked, past: Mapping[str, list[LateSend]],
-        mark_at: Millis,
+        self, partition: int, key: bytes, owned: Owned, asked: Asked, mark_at: Millis
     ) -> StagedEntry | None:  # fmt: skip
         fold = self._folds[partition]
+        if key not in fold.behind:
+            return None
         here, there = fold.customer(key), self.shadow.customer(key)
         if here is None or fold.is_held(key) or self.shadow.is_held(key):
             return None
@@ -128,7 +129,9 @@ class HandOver:
         if there is None:
             return StagedEntry(key.decode(), digest)
         staged = slice_of(there, owned)
-        staged.late = to_be_sent(past.get(there.customer_id, ()), asked.policy, asked.fresh_ms, mark_at)
+        made = self._made.get(there.customer_id, {}).values()
+        past = [one for one in made if one.execution.workflow_id == owned.workflow_id]
+        staged.late = to_be_sent(past, asked.policy, asked.fresh_ms, mark_at)
         return StagedEntry(key.decode(), digest, b"" if staged.is_empty else encode_staged(staged))
 
     def close(self) -> None:

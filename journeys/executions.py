@@ -428,8 +428,9 @@ def _refuse(turn: Turn, place: Place, refusal: Refusal) -> tuple[str, ...] | Non
 
 def _publish(turn: Turn, place: Place, send: Send) -> tuple[str, ...] | None:
     _put_out(turn, place, send)
-    if turn.catalogue.unrecorded.made is not None:
-        turn.catalogue.unrecorded.made[send.send_id] = _what_made(turn, place, send)
+    made = turn.catalogue.unrecorded.made
+    if made is not None:
+        made.setdefault(send.customer_id, {})[send.send_id] = _what_made(turn, place, send)
     return _conclude(turn, place, "sent", send_id=send.send_id)
 
 

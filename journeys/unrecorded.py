@@ -8,6 +8,9 @@ from msgspec import Struct, field
 
 from schemas.staging import LateSend
 
+Made = dict[str, dict[str, LateSend]]
+"""By customer and by its id, what a message was made of."""
+
 
 class Unrecorded(Struct, eq=False):
     """Counts since they were last taken."""
@@ -17,8 +20,8 @@ class Unrecorded(Struct, eq=False):
     refusals: dict[str, int] = field(default_factory=dict)
     """Firings that were refused and not recorded, since the same had been that day, by reason."""
 
-    made: dict[str, LateSend] | None = None
-    """By its id, what each message was made of; None where nobody asks, which is everywhere but in a shadow."""
+    made: Made | None = None
+    """What each message was made of; None where nobody asks, which is everywhere but in a shadow."""
 
     def refuse(self, reason: str) -> None:
         """Count a refusal that isn't recorded."""

@@ -89,7 +89,7 @@ class _HandingOver:
         version = going.known or self._begin()
         number = version.stored.number
         self._await(lambda: work.is_marked(number), f"the marks of version {number}")
-        everybody = sum(map(len, work.behind().values()))
+        everybody = work.left
         with folding_shown("gone over") as progress:
             left = self._bring_over(version, lambda still: progress(everybody - still, everybody))
         if left and not going.leaves_rest:
@@ -130,32 +130,27 @@ class _HandingOver:
 
     def _bring_over(self, version: StoredVersion, progress: Callable[[int], object]) -> int:
         """Try everybody again and again; return how many are left when nobody goes over any more."""
-        tried: set[bytes] = set()
-        least, since = None, monotonic_s()
-        while True:
-            still = {
-                number: [key for key in keys if key not in tried] for number, keys in self._behind(version).items()
-            }
-            left = sum(map(len, self._work.behind().values()))
-            progress(left)
-            if not left:
-                return 0
-            if least is None or left < least:
-                least, since = left, monotonic_s()
-            elif monotonic_s() - since > _PATIENCE_S:
-                return left
-            keys = [(number, key) for number, keys in still.items() for key in keys]
-            if not keys:
-                tried.clear()
-                continue
-            chosen = list(islice(keys, AT_ONCE))
-            tried |= {key for _, key in chosen}
-            self._stage(version, chosen)
+        work = self._work
+        least, since = work.left, monotonic_s()
+        progress(least)
+        self._refuse_overtaken(version)
+        while work.left:
+            # Who is behind is looked for once a round: it only ever becomes fewer.
+            everybody = iter(work.behind())
+            while chosen := list(islice(everybody, AT_ONCE)):
+                self._stage(version, chosen)
+                self._refuse_overtaken(version)
+                left = work.left
+                progress(left)
+                if left < least:
+                    least, since = left, monotonic_s()
+                elif monotonic_s() - since > _PATIENCE_S:
+                    return left
+        return 0
 
-    def _behind(self, version: StoredVersion) -> dict[int, list[bytes]]:
+    def _refuse_overtaken(self, version: StoredVersion) -> None:
         if self._work.is_overtaken(version.stored.number):
             raise TidingsError("another version of the definitions came into force meanwhile; see `tidings diff`")
-        return self._work.behind()
 
     def _stage(self, version: StoredVersion, chosen: list[tuple[int, bytes]]) -> None:
         """Write what these customers are to have, and read on until it is there."""
@@ -169,9 +164,7 @@ class _HandingOver:
                 pass
             if self._work.is_live:
                 work.shadow.let_pass(wall_ms())
-            still = {number: set(found) for number, found in work.behind().items()}
-            wanted = {number: [key for key in some if key in still[number]] for number, some in keys.items()}
-            marks = work.cut(wanted, going.owned, going.asked, version.stored.number, version.at)
+            marks = work.cut(keys, going.owned, going.asked, version.stored.number, version.at)
             for partition, stages in marks.items():
                 for stage in stages:
                     writer.mark(stage, when.at, when.appended, partition)

@@ -201,8 +201,7 @@ class HandOver:
             assert here is not None
             assert there is not None
             staged = slice_of(there, self.catalogues.owned)
-            past = [one for one in made.values() if one.customer_id == there.customer_id]
-            past = [one for one in past if one.execution.workflow_id == NEW]
+            past = [one for one in made.get(there.customer_id, {}).values() if one.execution.workflow_id == NEW]
             staged.late = to_be_sent(past, self.policy, 6 * HOUR_MS, self.mark_at)
             if staged.late:
                 self.late.add(key)
@@ -231,10 +230,11 @@ class HandOver:
 
     def owed(self) -> dict[str, tuple[str | None, str | None]]:
         """Return what the shadow has sent since the mark, with the execution and the step of each."""
-        made = (self.catalogues.shadow.unrecorded.made or {}).items()
+        made = (self.catalogues.shadow.unrecorded.made or {}).values()
         return {
             send_id: (one.execution.execution_id, one.step_id)
-            for send_id, one in made
+            for hers in made
+            for send_id, one in hers.items()
             if one.execution.workflow_id == NEW and one.at > self.mark_at
         }
 

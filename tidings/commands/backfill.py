@@ -16,16 +16,17 @@ from agents.handing_over import HandOver
 from agents.merged_log import merged_log
 from agents.replaying import Reach, reach_of
 from agents.world import LogRecord
-from journeys.backfilling import obstacles, owned_by
+from journeys.backfilling import Owned, obstacles, owned_by
 from journeys.catalogue import Catalogue, compile_catalogue
 from journeys.documents import id_of, kind_of
+from journeys.unrecorded import Made
 from journeys.validation import definitions_from_documents
 from schemas.definitions import Definitions
 from schemas.errors import TidingsError
 from schemas.events import Json
 from schemas.instants import HOUR_MS, Millis, format_instant, parse_instant
 from schemas.staging import Backfill as Asked
-from schemas.staging import LateSend, PastSends
+from schemas.staging import PastSends
 from schemas.topics import CUSTOMER_LOG
 from streams.connection import Connection
 from streams.topics import partition_counts
@@ -97,28 +98,37 @@ def backfill(
     own = [document for document in valid.documents if _is_added(document, before[-1].stored.documents)]
     began = monotonic_s()
     shadow = _Shadow(connection, prefix, versions, own, workflow_id, begin)
-    whole = compile_catalogue(valid.definitions, 1)
-    owned = owned_by(whole, valid.definitions, workflow_id)
-    if not dry_run:
-        going = Going(
-            connection=connection, prefix=prefix, asked=asked, owned=owned, documents=valid.documents, known=known,
-            behind=before[-1].stored.number, begun_s=began, leaves_rest=leave_rest,
-        )  # fmt: skip
-        partitions = sorted(reaches)
-        work = HandOver(shadow.worlds, shadow.made, partitions, lambda: shadow.fold(len(partitions)))
-        try:
-            _read(connection, prefix, reaches, work.take, begin)
-            work.fold()
-            _refuse(refused_since(begin, ends_at=shadow.worlds.ends_at))
-            hand_over(going, work, {number: reach.log_end for number, reach in reaches.items()})
-        finally:
-            work.close()
+    owned = owned_by(compile_catalogue(valid.definitions, 1), valid.definitions, workflow_id)
+    if dry_run:
+        _read(connection, prefix, reaches, shadow.worlds.take, begin)
+        standing = _standing(shadow, owned, valid.definitions, begin)
+        _tell(workflow_id, standing, past_sends, fresh_hours, monotonic_s() - began)
         return
-    _read(connection, prefix, reaches, shadow.worlds.take, begin)
-    _refuse(refused_since(begin, ends_at=shadow.worlds.ends_at))
+    going = Going(
+        connection=connection, prefix=prefix, asked=asked, owned=owned, documents=valid.documents, known=known,
+        behind=before[-1].stored.number, begun_s=began, leaves_rest=leave_rest,
+    )  # fmt: skip
+    _hand_over(going, shadow, reaches, begin)
+
+
+def _standing(shadow: "_Shadow", owned: Owned, definitions: Definitions, since: Millis) -> Standing:
+    """Say where everybody would be at the end of what was read."""
+    _refuse(refused_since(since, ends_at=shadow.worlds.ends_at))
     shadow.worlds.finish()
-    standing = shadow.worlds.standing(owned, valid.definitions.settings.max_concurrent_executions)
-    _tell(workflow_id, standing, past_sends, fresh_hours, monotonic_s() - began)
+    return shadow.worlds.standing(owned, definitions.settings.max_concurrent_executions)
+
+
+def _hand_over(going: Going, shadow: "_Shadow", reaches: dict[int, Reach], since: Millis) -> None:
+    """Read the log to where it ends, and hand over from there."""
+    partitions = sorted(reaches)
+    work = HandOver(shadow.worlds, shadow.made, partitions, lambda: shadow.fold(len(partitions)))
+    try:
+        _read(going.connection, going.prefix, reaches, work.take, since)
+        work.fold()
+        _refuse(refused_since(since, ends_at=shadow.worlds.ends_at))
+        hand_over(going, work, {number: reach.log_end for number, reach in reaches.items()})
+    finally:
+        work.close()
 
 
 def _read_since(text: str) -> Millis:
@@ -234,8 +244,8 @@ class _Shadow:
         self._stored = {version.stored.number: version for version in versions}
         self._with_it: dict[int, Catalogue] = {}
         self._catalogues = Catalogues(connection, prefix, definitions_from_documents)
-        self.made: dict[str, LateSend] = {}
-        """By its id, what each message of the shadow was made of."""
+        self.made: Made = {}
+        """What each message of the shadow was made of."""
         self.worlds = Backfill(
             self._catalogues.load, self._add, None if since <= self._first_at else since, lag_ms=LAG_MS
         )
