@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from agents.outcomes import Outcome
+from agents.quarantine import leave_out
 from journeys.backfilling import adopt, digest_of
 from journeys.decide import deadline
 from journeys.uniting import record_alone
@@ -21,6 +22,7 @@ from schemas.customer import NEVER, Customer
 from schemas.events import Json
 from schemas.instants import Millis
 from schemas.log import Backfilled, Stage
+from schemas.quarantines import HAND_OVER
 from schemas.staging import StagedEntry, decode_staged
 
 if TYPE_CHECKING:
@@ -44,6 +46,10 @@ def go_over(engine: "Engine", stage: Stage, at: Millis, *, unseen: bool = False)
         return
     for count, entry in enumerate(stage.entries, start=1):
         key = entry.key.encode()
+        engine.turn = key, HAND_OVER
+        if engine.turn in engine.left_out:
+            yield from leave_out(engine, engine.turn, engine.left_out[engine.turn], at)
+            continue
         customer = engine.table.get(key) if key in engine.behind else None
         if customer is not None and (unseen or _is_the_same(engine, key, customer, entry)):
             yield from _take_over(engine, key, customer, entry, at)
@@ -80,6 +86,10 @@ def end_hand_over(engine: "Engine", mark: Backfilled | None, at: Millis) -> Iter
         return
     for count, key in enumerate(sorted(engine.behind), start=1):
         engine.behind.discard(key)
+        engine.turn = key, HAND_OVER
+        if engine.turn in engine.left_out:
+            yield from leave_out(engine, engine.turn, engine.left_out[engine.turn], at)
+            continue
         customer = engine.table.get(key)
         if customer is not None:
             engine.table.touch(key, None if engine.waiting.is_held(key) else deadline(customer, catalogue))

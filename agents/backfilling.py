@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from agents.left_out import NOWHERE, LeftOutBy
 from agents.what_if import Change, WhatIf
 from agents.world import LogRecord
 from journeys.backfilling import Owned, slice_of
@@ -48,7 +49,7 @@ class Backfill:
 
     def __init__(
         self, load: Callable[[int], Catalogue], with_it: Callable[[int, Millis], Catalogue], since: Millis | None,
-        *, lag_ms: Millis = 0,
+        *, lag_ms: Millis = 0, left_out: LeftOutBy = NOWHERE,
     ) -> None:  # fmt: skip
         """Begin before the log's first record.
 
@@ -57,8 +58,9 @@ class Backfill:
             with_it: returns the same version with the workflow in it, which counts from `since` on.
             since: from when on it would have been there; None: from the first version on.
             lag_ms: as in `WhatIf`.
+            left_out: likewise.
         """
-        self._worlds = WhatIf(load, with_it, since, follows=True, lag_ms=lag_ms)
+        self._worlds = WhatIf(load, with_it, since, follows=True, lag_ms=lag_ms, left_out=left_out)
 
     def take(self, record: LogRecord) -> None:
         """Take the next record of the log, whose partitions are merged in the order in which they were appended."""

@@ -13,11 +13,13 @@ import msgspec
 from msgspec import Struct
 
 from agents.customers import NO_CATALOGUE, POSITION_KEY, CustomerFold, Position
+from agents.left_out import NOTHING, refusing_new
 from agents.world import LogRecord, World
 from journeys.catalogue import Catalogue
 from schemas.customer import decode_customer, decode_head
 from schemas.errors import TidingsError
 from schemas.instants import EARLIEST, Millis, format_instant
+from schemas.quarantines import LeftOut
 
 Memory = dict[bytes, bytes]
 """The last value of each key of a partition's changelog."""
@@ -52,7 +54,7 @@ def latest_instant(memory: Memory) -> Millis | None:
 
 def fold_until(
     records: Iterable[list[LogRecord]], memory: Memory, partitions: int, load: Callable[[int], Catalogue],
-    since: Millis, next_offset: int,
+    since: Millis, next_offset: int, left_out: LeftOut = NOTHING,
 ) -> Stood:  # fmt: skip
     """Fold a partition as a worker does, up to its first record from an instant on.
 
@@ -63,12 +65,16 @@ def fold_until(
         load: returns the version of the definitions with this number.
         since: the instant.
         next_offset: of the first record.
+        left_out: what the rules couldn't do.
+
+    Raises:
+        TidingsError: the rules raise where they didn't when it was decided.
     """
 
     async def loaded(number: int) -> Catalogue:
         return load(number)
 
-    fold = CustomerFold("", loaded, partitions)
+    fold = CustomerFold("", loaded, partitions, left_out=left_out)
     fold.restore(memory.items())
     fold.next_offset()
     has_folded = False
@@ -78,7 +84,8 @@ def fold_until(
             if count:
                 has_folded = True
                 runner.run(fold.prepare(some[:count]))
-                parts = list(fold.fold(some[:count]))
+                with refusing_new(f"partition {some[0].partition}, behind offset {some[0].offset:,}"):
+                    parts = list(fold.fold(some[:count]))
                 next_offset = parts[-1].next_offset
                 if parts[-1].changed_bytes > KEEP_BYTES:
                     _keep(fold, memory)

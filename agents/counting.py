@@ -73,6 +73,8 @@ class Waits(Struct, frozen=True, kw_only=True):
     held: int
     """Customers whose records wait, for a merge or for a place."""
     held_records: int
+    quarantined: int
+    """Customers for whom the rules raised."""
     catalogue: int
     """The version in force; 0 for none."""
 
@@ -103,6 +105,7 @@ class WorkerCounters:
         self._apart = gauge("clock_ahead_seconds", "How far our clock is ahead of the broker's; behind: negative.")
         self._held = gauge("customers_held", "Customers whose records wait for a merge or a place.")
         self._held_records = gauge("customers_held_records", "Records that wait so.")
+        self._quarantined = gauge("customers_quarantined", "Customers for whom the rules raised, until released.")
         for unknown in (self._behind, self._apart):
             unknown.set(math.nan)
         self._catalogue = gauge("catalogue_version", "The least version in force in a partition of this process.")
@@ -139,6 +142,7 @@ class WorkerCounters:
         self._timers.set(sum(one.timers for one in waits))
         self._held.set(sum(one.held for one in waits))
         self._held_records.set(sum(one.held_records for one in waits))
+        self._quarantined.set(sum(one.quarantined for one in waits))
         self._catalogue.set(min((one.catalogue for one in waits), default=0))
         soonest = min((one.soonest for one in waits if one.soonest is not None), default=None)
         is_late = now is not None and soonest is not None and soonest < now

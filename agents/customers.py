@@ -4,7 +4,8 @@
 - key: `c:` customer or `a:` visitor; records without a key are marks for the partition
 - table: customers (changelog `customers-changelog`, same partition number), and the position record `p`
 - writes: `email-sends`, `sms-sends`, `push-sends`, `social-sends`, `decisions`, `webhook-calls`, to the same partition
-  number; and to `customer-log` what customers who are merged tell each other (`agents/identity.py`), and ticks
+  number; `dead-letters` and `quarantines` where the rules raise (`agents/quarantine.py`); and to `customer-log` what
+  customers who are merged tell each other (`agents/identity.py`), and ticks
 - guarantee: exactly once; outputs, changelog and position are one transaction
 - a crash repeats: the transaction under way, from the last committed position, to the same result
 """
@@ -22,12 +23,15 @@ from agents.counting import Counted, Waits
 from agents.engine import Engine, appended_at
 from agents.identity import receive
 from agents.outcomes import Outcome
+from agents.quarantine import Aside, RulesRaised, headers_of, raised, with_place
 from journeys.catalogue import Catalogue, compile_catalogue
 from journeys.compiled import RunMemory, RunRules, take_run
 from journeys.quiet import NEVER_QUIET
 from schemas.customer import NO_DEADLINE, Customer
+from schemas.dead_letters import HEADERS as LETTER_HEADERS
 from schemas.decisions import Send, WebhookCall, encode_effect
 from schemas.definitions import Definitions
+from schemas.errors import TidingsError
 from schemas.events import Event
 from schemas.instants import EARLIEST, Millis
 from schemas.linking import LINK, encode_link
@@ -51,9 +55,10 @@ from schemas.log import (
     pack_place,
 )
 from schemas.outbound import EncodeEffect
-from schemas.topics import CUSTOMER_LOG, DECISIONS, SEND_TOPIC_OF_CHANNEL, WEBHOOK_CALLS
+from schemas.quarantines import HELD_TOO_MANY, LETTER_PLACE, RULES, LeftOut, Place, encode_fault, encode_place
+from schemas.topics import CUSTOMER_LOG, DEAD_LETTERS, DECISIONS, QUARANTINES, SEND_TOPIC_OF_CHANNEL, WEBHOOK_CALLS
 from schemas.waiting import Held
-from streams.fold import Folded, Header, Output, Record
+from streams.fold import CannotFold, Folded, Header, Output, Record
 from streams.partitions import partition_of
 from tables.customers import CustomersTable
 
@@ -117,6 +122,7 @@ class CustomerFold:
         partitions: int,
         encode: EncodeEffect = encode_effect,
         counted: Counted | None = None,
+        left_out: LeftOut | None = None,
     ) -> None:
         """Begin empty.
 
@@ -126,7 +132,14 @@ class CustomerFold:
             partitions: the log's number of them.
             encode: writes what comes out.
             counted: where this fold counts what is committed, with others perhaps; None for one of its own.
+            left_out: by offset, whose turns the rules can't do.
         """
+        self._left_out: LeftOut = left_out or {}
+        self._is_careful = False
+        """Whether nothing is left to compiled code."""
+        self._is_quiet = True
+        self._place: int | None = None
+        """Of the record at hand, among those given; None while compiled code has them."""
         self._load_catalogue = load_catalogue
         self._encode = encode
         self._partitions = partitions
@@ -142,6 +155,8 @@ class CustomerFold:
         """What isn't committed yet: if its transaction fails, somebody else folds it again, and counts it."""
         self._ticked: Millis | None = None
         """The tick that was written last, until it comes back; another could do no more than this one will."""
+        self._dead_letters_topic = prefix + DEAD_LETTERS
+        self._quarantines_topic = prefix + QUARANTINES
         self._decisions_topic = prefix + DECISIONS
         self._webhooks_topic = prefix + WEBHOOK_CALLS
         self._send_topics = {channel: prefix + name for channel, name in SEND_TOPIC_OF_CHANNEL.items()}
@@ -154,6 +169,18 @@ class CustomerFold:
                 self._position = None if value is None else msgspec.json.decode(value, type=Position)
             else:
                 engine.restore(key, value)
+
+    def leave_out(self, found: Sequence[CannotFold]) -> None:
+        """Come to these places without asking the rules.
+
+        Raises:
+            TidingsError: one is known already, so that there is no end to it.
+        """
+        for one in found:
+            if isinstance(one, RulesRaised):
+                self._left_out = with_place(self._left_out, one)
+            else:
+                self._is_careful = True
 
     def next_offset(self) -> int | None:
         """Build the due index and return where to go on; None without a position record."""
@@ -227,16 +254,42 @@ class CustomerFold:
         return Output(topic=self._log_topic, key=None, value=encode_mark(Tick()), timestamp=until, headers=appended)
 
     def fold(self, records: Sequence[Record]) -> Iterator[Folded]:
-        """Fold the records; one part for all of them, but for the many timers that a mark may fire."""
+        """Fold the records; one part for all of them, but for the many timers that a mark may fire.
+
+        Raises:
+            CannotFold: the rules raised.
+        """
+        try:
+            yield from self._fold(records)
+        except (MemoryError, TidingsError):
+            raise
+        except Exception as error:
+            if self._place is None:
+                # Compiled code doesn't say at which record.
+                raise CannotFold(records[0].offset, f"the rules raise {type(error).__name__}") from error
+            record = records[self._place]
+            found = raised(self._engine, record.offset, record.key, error)
+            if found is None:
+                raise
+            raise found from error
+
+    def _fold(self, records: Sequence[Record]) -> Iterator[Folded]:
         outputs: list[Output] = []
         waiting, place, begun = list(records), 0, 0
+        # Compiled code doesn't look for places that are left out.
+        first, last = records[0].offset, records[-1].offset
+        self._is_quiet = not (self._is_careful or any(first <= offset <= last for offset in self._left_out))
         memory, rules = self._run()
         while True:
+            self._place = None
             place, event = take_run(waiting, place, memory, rules)
             if place == len(waiting):
                 break
             record = waiting[place]
+            self._place = place
             place += 1
+            if self._left_out:
+                self._engine.left_out = self._left_out.get(record.offset, {})
             if record.key is not None:
                 self._fold_event(record, event, outputs)
                 continue
@@ -258,6 +311,7 @@ class CustomerFold:
             outputs = []
             if isinstance(mark, Tick) and self._ticked is not None and record.timestamp >= self._ticked:
                 self._ticked = None
+            self._engine.turn = None
             memory, rules = self._run()
         self._counting.events += place - begun
         yield self._folded(outputs, records[-1].offset + 1)
@@ -266,7 +320,8 @@ class CustomerFold:
         """Gather what compiled code needs to take events that lead to nothing, until a mark or a transaction."""
         engine = self._engine
         # While a backfill is open, two catalogues are in force, and each customer has to be asked for hers.
-        quiet = NEVER_QUIET if engine.catalogue is None or engine.behind else engine.catalogue.quiet
+        is_quiet = self._is_quiet and not engine.behind
+        quiet = engine.catalogue.quiet if engine.catalogue is not None and is_quiet else NEVER_QUIET
         memory = (*engine.table.at_hand, *engine.table.due.parts, engine.waiting.entries, self._sources)
         return memory, (quiet.plans, quiet.silences, decode_event, engine.touched, SOURCE, ORIGIN_BYTES)
 
@@ -291,6 +346,8 @@ class CustomerFold:
             self._put(outcomes, header(headers, SEQUENCE), outputs)
         if self._engine.letters:
             self._post(outputs, appended_at(headers))
+        if self._engine.aside:
+            self._put_aside(record, outputs)
 
     def _was_seen(self, source: bytes) -> bool:
         origin = source[:ORIGIN_BYTES]
@@ -311,6 +368,8 @@ class CustomerFold:
         held = Held(record.timestamp, record.value or b"", headers[0][1], sequence, appended)
         self._put(receive(self._engine, record.key, held), sequence, outputs)
         self._post(outputs, appended)
+        self._put_aside(record, outputs)
+        self._engine.turn = None
 
     def _put(self, outcomes: list[Outcome], sequence: bytes | None, outputs: list[Output]) -> None:
         for outcome in outcomes:
@@ -340,6 +399,34 @@ class CustomerFold:
                 )
             )
 
+    def _put_aside(self, record: Record, outputs: list[Output]) -> None:
+        """Write what isn't taken to the dead letters, and the places that are left out for whoever folds again."""
+        for aside in self._engine.take_aside():
+            outputs.append(self._dead_letter(record, aside))
+            if aside.fault is not None:
+                place = encode_place(Place(record.offset, aside.key, aside.turn))
+                told = encode_fault(aside.fault)
+                outputs.append(Output(topic=self._quarantines_topic, key=place, value=told, timestamp=record.timestamp))
+
+    def _dead_letter(self, record: Record, aside: Aside) -> Output:
+        held, fault = aside.record, aside.fault
+        own: list[Header] = []
+        if held is not None:
+            own = [(LINK, held.link)] if held.link else []
+            own += headers_of(held)
+        if fault is not None:
+            own.append((LETTER_PLACE, encode_place(Place(record.offset, aside.key, aside.turn))))
+        told = (
+            self._log_topic,
+            str(partition_of(aside.key, self._partitions)),
+            str(record.offset),
+            HELD_TOO_MANY if fault is None else RULES,
+            "no more is kept of a quarantined customer" if fault is None else fault.told(aside.turn),
+        )
+        own += [(name, text.encode()) for name, text in zip(LETTER_HEADERS, told, strict=True)]
+        value, at = (b"", record.timestamp) if held is None else (held.value, held.at)
+        return Output(topic=self._dead_letters_topic, key=aside.key, value=value, timestamp=at, headers=tuple(own))
+
     def _take_over(self, mark: CatalogueMark, at: Millis, appended: Millis | None) -> Iterator[Outcome | None]:
         engine, upcoming = self._engine, self._upcoming.pop(mark.number, None)
         in_force = 0 if engine.catalogue is None else engine.catalogue.number
@@ -354,6 +441,8 @@ class CustomerFold:
                 outputs += self._outputs(outcome, None)
             if self._engine.letters:
                 self._post(outputs, appended_at(record.headers))
+            if self._engine.aside:
+                self._put_aside(record, outputs)
             if outcome is None or count % TIMERS_AT_ONCE == 0:
                 yield self._folded(outputs, record.offset)
                 outputs = []
@@ -398,6 +487,7 @@ class CustomerFold:
             soonest=None if soonest is None else soonest[0],
             held=len(held),
             held_records=sum(map(len, held)),
+            quarantined=sum(waiting.shut is not None for waiting in engine.waiting.entries.values()),
             catalogue=0 if engine.catalogue is None else engine.catalogue.number,
         )
 

@@ -1,7 +1,10 @@
 """Dead letters in the hands of an operator: read, put back on their public topics, or laid aside.
 
+Of a quarantined customer either releases her: with the record on which the rules had raised, or without it.
+
 - reads: `dead-letters`, and `dead-letters-settled` (compacted: per letter what was done with it)
-- writes: the public topics, and `dead-letters-settled`, both in one transaction
+- writes: the public topics, `customer-log` (releases, and records that weren't kept), and `dead-letters-settled`, in
+  one transaction
 - guarantee: a letter is put back once, unless it is asked for again. Every writer has the same transactional id, and
   looks what is settled after it has fenced out those before it: so of two at once one sees what the other did, or has
   undone it
@@ -19,7 +22,15 @@ from msgspec import Struct
 from agents.marking import one_transaction, only_producer
 from schemas.dead_letters import Deed, Header, Letter, Place, Settled, decode_settled, encode_settled, read_letter
 from schemas.instants import Millis
-from schemas.topics import DEAD_LETTERS, DEAD_LETTERS_SETTLED, PUBLIC_TOPICS, dead_letters_settled_topic
+from schemas.linking import LINK, Released, encode_link
+from schemas.log import APPENDED, SEQUENCE, pack_number
+from schemas.topics import (
+    CUSTOMER_LOG,
+    DEAD_LETTERS,
+    DEAD_LETTERS_SETTLED,
+    PUBLIC_TOPICS,
+    dead_letters_settled_topic,
+)
 from streams.connection import Connection
 from streams.reading import read_to_end
 from streams.topics import ensure_topics, partition_counts
@@ -94,6 +105,7 @@ def settle(
     again: bool = False,
     edited: bytes | None = None,
     gone: Iterable[str] = (),
+    at: Millis | None = None,
     told: Callable[[int], object] = lambda _done: None,
 ) -> Outcome:
     """Put letters back on their topics, or lay them aside, and remember it in the same transaction.
@@ -107,6 +119,7 @@ def settle(
         again: also what is settled already.
         edited: the value to put back in place of the letter's.
         gone: ids of letters that are remembered, but kept no more: these are forgotten.
+        at: the timestamp of what goes to a log that has its own clock; None: it has none, and that is `now`.
         told: is called with how many are done.
 
     Raises:
@@ -115,9 +128,10 @@ def settle(
     """
     outcome = Outcome()
     ensure_topics(connection, [dead_letters_settled_topic(prefix)])
-    public = partition_counts(connection, [prefix + name for name in PUBLIC_TOPICS])
+    partitions = partition_counts(connection, [prefix + name for name in (*PUBLIC_TOPICS, CUSTOMER_LOG)])
     waiting, forgotten = iter(letters), iter(gone)
     with only_producer(connection, prefix + SETTLING_ID) as producer:
+        desk = _Desk(producer, prefix, partitions, now, at)
         settled = read_settled(connection, prefix)
         while True:
             batch, stale = list(islice(waiting, MOST_AT_ONCE)), list(islice(forgotten, MOST_AT_ONCE))
@@ -127,33 +141,74 @@ def settle(
                 for letter in batch:
                     if not again and deed_of(letter, settled) is not None:
                         outcome.settled_before += 1
-                    elif deed == "retried" and letter.topic not in public:
+                    elif not desk.has_topic_of(letter, deed):
                         outcome.without_topic += 1
                     else:
-                        if deed == "retried":
-                            _put_back(producer, letter, edited, public[letter.topic])
-                        _remember(producer, prefix, letter, deed, now)
+                        desk.settle(letter, deed, edited)
                         outcome.done += 1
                 for letter_id in stale:
                     producer.produce(prefix + DEAD_LETTERS_SETTLED, key=letter_id.encode(), value=None, partition=0)
             told(outcome.done)
 
 
-def _put_back(producer: Producer, letter: Letter, edited: bytes | None, partitions: int) -> None:
-    producer.produce(
-        letter.topic,
-        key=letter.key,
-        value=letter.value if edited is None else edited,
-        # A topic never has fewer partitions than it had; one that was made anew may.
-        partition=letter.partition % partitions,
-        timestamp=max(letter.at, 0),
-        headers=list(letter.headers),
-    )
+class _Desk(Struct, frozen=True):
+    """What one command writes, and where it may."""
 
+    producer: Producer
+    prefix: str
+    partitions: Mapping[str, int]
+    """By topic, of those that there are."""
+    now: Millis
+    at: Millis | None
 
-def _remember(producer: Producer, prefix: str, letter: Letter, deed: Deed, now: Millis) -> None:
-    value = encode_settled(Settled(deed=deed, at=now, digest=letter.digest))
-    producer.produce(prefix + DEAD_LETTERS_SETTLED, key=letter.id.encode(), value=value, partition=0, timestamp=now)
+    def has_topic_of(self, letter: Letter, deed: Deed) -> bool:
+        """Tell whether a letter came from where something can be put back, or nothing has to be."""
+        log = self.prefix + CUSTOMER_LOG
+        if letter.quarantine is not None or (letter.is_of_log and deed == "retried"):
+            return letter.topic == log and letter.partition < self.partitions.get(log, 0)
+        return deed == "discarded" or (letter.topic != log and letter.topic in self.partitions)
+
+    def settle(self, letter: Letter, deed: Deed, edited: bytes | None) -> None:
+        """Write what becomes of a letter, and that it does."""
+        if letter.is_of_log:
+            self._let_go(letter, deed)
+        elif deed == "retried":
+            self._put_back(letter, edited)
+        value = encode_settled(Settled(deed=deed, at=self.now, digest=letter.digest))
+        self.producer.produce(
+            self.prefix + DEAD_LETTERS_SETTLED, key=letter.id.encode(), value=value, partition=0, timestamp=self.now
+        )
+
+    def _put_back(self, letter: Letter, edited: bytes | None) -> None:
+        self.producer.produce(
+            letter.topic,
+            key=letter.key,
+            value=letter.value if edited is None else edited,
+            # A topic never has fewer partitions than it had; one that was made anew may.
+            partition=letter.partition % self.partitions[letter.topic],
+            timestamp=max(letter.at, 0),
+            headers=list(letter.headers),
+        )
+
+    def _let_go(self, letter: Letter, deed: Deed) -> None:
+        """Release a customer, with or without the record; one of hers that wasn't kept is put behind what was."""
+        appended = [] if self.at is not None else [(APPENDED, pack_number(self.now))]
+        if letter.quarantine is not None:
+            release = Released(place=letter.quarantine, with_cause=deed == "retried")
+            headers, value = [(LINK, encode_link(release))], b""
+        elif deed == "retried":
+            headers = [(name, text or b"") for name, text in letter.headers if name in {LINK, SEQUENCE}]
+            value = letter.value or b""
+        else:
+            return
+        self.producer.produce(
+            letter.topic,
+            key=letter.key,
+            value=value,
+            partition=letter.partition,
+            timestamp=self.now if self.at is None else self.at,
+            headers=[*headers, *appended],
+        )
 
 
 def _letter(message: Message) -> Letter:

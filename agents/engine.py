@@ -5,7 +5,7 @@ due up to T fire, each with `now` = its deadline; `fire` does the same for every
 that was written live, a timer that is more than a minute late by the record's `appended` is decided as of then.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from msgspec.structs import replace
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from agents.adopting import end_hand_over
 from agents.identity import set_aside
 from agents.outcomes import Letter, Outcome, latest
+from agents.quarantine import Aside, leave_out
 from agents.quotas import QUOTA_PREFIX, ask
 from journeys.catalogue import Catalogue
 from journeys.commands import applied, is_named
@@ -23,7 +24,9 @@ from journeys.rescheduling import moves_deadlines
 from schemas.customer import Customer
 from schemas.events import Event
 from schemas.instants import EARLIEST, Millis
-from schemas.log import APPENDED, SEQUENCE, Command, Headers, Holds, header, unpack_number
+from schemas.log import APPENDED, SEQUENCE, Command, Headers, Holds, encode_event, header, unpack_number
+from schemas.quarantines import COMMAND, DEADLINE, EVENT, MIGRATION, Fault, Turn, timer
+from schemas.waiting import Held
 from tables.customers import CustomersTable
 from tables.quotas import QuotasTable
 from tables.waiting import WAITING_PREFIX, WaitingTable
@@ -52,6 +55,12 @@ class Engine:
         """While a backfill is open, the keys of those who haven't gone over yet; see `agents.adopting`."""
         self.moved_by = 0
         """The number of the latest version under which deadlines of untouched customers moved."""
+        self.left_out: Mapping[Turn, Fault] = {}
+        """Whose turns at the record at hand the rules can't do."""
+        self.turn: Turn | None = None
+        """Whose turn it is, where the key of the record doesn't say so."""
+        self.aside: list[Aside] = []
+        """What goes to the dead letters, until `take_aside`."""
 
     def restore(self, key: bytes, value: bytes | None) -> None:
         """Take a changelog record other than the position; who is due when is looked up once all are in."""
@@ -102,7 +111,10 @@ class Engine:
         catalogue, table = self._in_force(), self.table
         for count, key in enumerate(sorted(table.keys()), start=1):
             known = table.peek(key)
-            if known is not None and is_behind(known, catalogue):
+            self.turn = key, MIGRATION
+            if self.left_out and self.turn in self.left_out:
+                yield from self._leave_out(at)
+            elif known is not None and is_behind(known, catalogue):
                 customer = table.get(key) or known
                 now = max(at, customer.now)
                 effects = decide(customer, catalogue, catalogue, now)
@@ -114,12 +126,15 @@ class Engine:
             if count % LOOKED_AT_ONCE == 0:
                 yield None
 
-    def look_again(self, keys: Iterable[bytes]) -> Iterator[None]:
+    def look_again(self, keys: Iterable[bytes]) -> Iterator[Outcome | None]:
         """Look up anew when customers are due, piece by piece; nobody is kept decoded for it."""
         table = self.table
         for count, key in enumerate(keys, start=1):
             customer = table.peek(key)
-            if customer is not None:
+            self.turn = key, DEADLINE
+            if self.left_out and self.turn in self.left_out:
+                yield from self._leave_out(EARLIEST)
+            elif customer is not None:
                 due_at = None if self.waiting.is_held(key) else deadline(customer, self.catalogue_of(key))
                 table.reschedule(key, due_at)
             if count % LOOKED_AT_ONCE == 0:
@@ -159,6 +174,10 @@ class Engine:
         table = self.table
         for key in keys:
             customer, catalogue = table.get(key), self.catalogue_of(key)
+            self.turn = key, COMMAND
+            if self.left_out and self.turn in self.left_out:
+                yield from self._leave_out(at)
+                continue
             if customer is None or not any(is_named(execution, command) for execution in customer.executions):
                 continue
             now = max(at, customer.now)
@@ -171,10 +190,9 @@ class Engine:
 
     def take(self, key: bytes, event: Event, at: Millis, headers: Headers = ()) -> list[Outcome]:
         """Fold an event that stands in the log with the timestamp `at`; her own due timers go first."""
-        catalogue, table = self.catalogue or self._in_force(), self.table
+        table = self.table
+        catalogue = self.catalogue_of(key) if self.behind else self.catalogue or self._in_force()
         customer = table.get(key)
-        if self.behind:
-            catalogue = self.catalogue_of(key)
         outcomes: list[Outcome] = []
         if customer is None:
             customer = self.begin(key)
@@ -189,8 +207,11 @@ class Engine:
                 if customer.is_forgotten:
                     customer = self.begin(key)
                     catalogue = self.in_force
-                elif customer.pending:
+                elif customer.pending or self.waiting.shut(key) is not None:
                     return outcomes + (set_aside(self, key, customer, event, at, headers) or [])
+        if self.left_out and (fault := self.left_out.get((key, EVENT))) is not None:
+            record = Held(at, encode_event(event), b"", header(headers, SEQUENCE), appended_at(headers))
+            return outcomes + leave_out(self, (key, EVENT), fault, at, record=record)
         now = at if at > customer.now else customer.now  # noqa: FURB136 -- max() costs three times as much
         effects = decide(customer, event, catalogue, now)
         if customer.pending:
@@ -216,11 +237,15 @@ class Engine:
     def fire_own(self, key: bytes, customer: Customer, until: Millis, appended: Millis | None = None) -> list[Outcome]:
         """Fire the customer's own timers due up to an instant, or up to the first for which she has to ask.
 
-        `appended` is as in `fire`.
+        Or up to the first that the rules can't do: she is quarantined then. `appended` is as in `fire`.
         """
-        catalogue, outcomes = self.catalogue_of(key), list[Outcome]()
+        catalogue, outcomes, outer = self.catalogue_of(key), list[Outcome](), self.turn
         due_at = deadline(customer, catalogue)
         while due_at is not None and due_at <= until:
+            self.turn = key, timer(due_at)
+            if self.left_out and self.turn in self.left_out:
+                outcomes += self._leave_out(decision_time(due_at, appended))
+                break
             now = max(decision_time(due_at, appended), customer.now)
             effects = decide(customer, Due(due_at), catalogue, now)
             if effects:
@@ -229,6 +254,7 @@ class Engine:
                 ask(self, key, customer, by_event=False, sequence=None)
                 break
             due_at = deadline(customer, catalogue)
+        self.turn = outer
         return outcomes
 
     def settle(self, key: bytes, appended: Millis | None = None) -> list[Outcome]:
@@ -246,7 +272,7 @@ class Engine:
         if customer.is_forgotten:
             self.behind.discard(key)
             self.table.remove(key)
-        elif customer.pending:
+        elif customer.pending or self.waiting.is_held(key):
             self.table.touch(key, None)
         else:
             self.table.touch(key, deadline(customer, self.catalogue_of(key)))
@@ -268,6 +294,10 @@ class Engine:
         in_force, table = self._in_force(), self.table
         while (entry := table.due.next_due(until)) is not None:
             due_at, key = entry
+            self.turn = key, timer(due_at)
+            if self.left_out and self.turn in self.left_out:
+                yield from self._leave_out(decision_time(due_at, appended))
+                continue
             catalogue = self.catalogue_of(key) if self.behind else in_force
             customer = table.get(key)
             if customer is None:
@@ -287,6 +317,16 @@ class Engine:
                 yield Outcome(customer.customer_id, now, effects)
         if self.passed is None or until > self.passed:
             self.passed, self.passed_late = until, appended
+
+    def _leave_out(self, at: Millis) -> list[Outcome]:
+        """Quarantine whoever has her turn."""
+        assert self.turn is not None  # noqa: S101 -- whoever asks has looked it up
+        return leave_out(self, self.turn, self.left_out[self.turn], at)
+
+    def take_aside(self) -> list[Aside]:
+        """Return what goes to the dead letters since the last call, in order."""
+        aside, self.aside = self.aside, []
+        return aside
 
     @property
     def in_force(self) -> Catalogue:

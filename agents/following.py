@@ -17,6 +17,7 @@ from agents.catalogues import Catalogues
 from agents.customers import NO_CATALOGUE
 from agents.engine import Engine, appended_at, customer_name
 from agents.identity import answered, receive, route
+from agents.left_out import NOTHING, read_left_out
 from agents.outcomes import Outcome
 from agents.replaying import log_record
 from agents.resuming import Resumed, resume
@@ -42,6 +43,7 @@ from schemas.log import (
     decode_mark,
     header,
 )
+from schemas.quarantines import LeftOut
 from schemas.topics import CUSTOMER_LOG
 from schemas.waiting import Held
 from streams.connection import Connection
@@ -87,6 +89,8 @@ class Story(Struct, frozen=True, kw_only=True):
     """Whether the log before the first step is deleted, and a snapshot stands for it."""
     begun: Customer | None = None
     """Her state in that snapshot; None where nothing was known of her then."""
+    kept: int | None = None
+    """How many of her records are kept, because she is quarantined; None where she isn't."""
 
 
 class Follower:
@@ -134,13 +138,16 @@ class Follower:
             if known.is_forgotten:
                 engine.table.remove(key)
                 return
-            engine.table.touch(key, None if known.pending else deadline(known, engine.in_force))
+            is_free = not (known.pending or engine.waiting.is_held(key))
+            engine.table.touch(key, deadline(known, engine.in_force) if is_free else None)
 
     def story(self) -> Story:
         """Return what was followed."""
         known = self.engine.table.peek(self.key)
         at = self.at or 0
+        shut = self.engine.waiting.shut(self.key)
         return Story(
+            kept=None if shut is None else len(shut.records),
             customer_id=self.name,
             customer=None if known is None else copied(known),
             catalogue=self.engine.in_force,
@@ -223,12 +230,13 @@ def follow_log(
         raise TidingsError(msg)
     read = read_partition(connection, log, partition, 0 if begun is None else begun.next_offset, end)
     records = (log_record(message, partition) for messages in read for message in messages)
-    return follow_records(records, catalogues.load, key, until, None if begun is None else begun.memory)
+    left_out = read_left_out(connection, prefix).get(partition, NOTHING)
+    return follow_records(records, catalogues.load, key, until, None if begun is None else begun.memory, left_out)
 
 
 def follow_records(
     records: Iterable[LogRecord], load: Callable[[int], Catalogue], key: bytes, until: Millis | None,
-    memory: Mapping[bytes, bytes] | None = None,
+    memory: Mapping[bytes, bytes] | None = None, left_out: LeftOut = NOTHING,
 ) -> Story:  # fmt: skip
     """Follow a customer through records of her partition.
 
@@ -238,6 +246,7 @@ def follow_records(
         key: hers in the log.
         until: how far; None: to the end.
         memory: what a worker had stored of the partition before the first record; None at its beginning.
+        left_out: what the rules couldn't do.
 
     Raises:
         TidingsError: what is known of her begins only behind `until`, or a version can't be used.
@@ -257,6 +266,7 @@ def follow_records(
         if until is not None and at > until:
             continue
         follower.move(at)
+        follower.engine.left_out = left_out.get(record.offset, {})
         value = record.value or b""
         source = header(headers, SOURCE)
         if record.key is None:
@@ -265,6 +275,7 @@ def follow_records(
             _take_own(follower, value, at, headers)
         # What she writes to others stands in the log, and so do their answers.
         follower.engine.take_letters()
+        follower.engine.take_aside()
     if follower.at is None and memory is not None:
         # Nothing came since: what the snapshot knows is all.
         latest = max(resumed.engine.passed or 0, 0 if begun is None else begun.now)
@@ -277,7 +288,7 @@ def follow_records(
 
 def ahead(story: Story) -> Iterator[Followed]:
     """Yield what would come next if nothing happened, soonest first, at most `MOST_AHEAD` steps and some 13 months."""
-    if story.customer is None:
+    if story.customer is None or story.kept is not None:
         return
     customer, catalogue, told = copied(story.customer), story.catalogue, 0
     for _ in range(_MOST_TIMERS):

@@ -14,6 +14,7 @@ from typing import Final
 from agents.backfilling import Backfill
 from agents.customers import CustomerFold
 from agents.engine import appended_at
+from agents.left_out import refusing_new
 from agents.replaying import KEEP_BYTES, SLICE
 from agents.world import LogRecord
 from journeys.backfilling import Owned, digest_of, slice_of, to_be_sent
@@ -31,7 +32,7 @@ class HandOver:
 
     def __init__(
         self, shadow: Backfill, made: Mapping[str, Mapping[str, LateSend]], partitions: Sequence[int],
-        begin: Callable[[], CustomerFold],
+        begin: Callable[[int], CustomerFold],
     ) -> None:  # fmt: skip
         """Begin before the log's first record.
 
@@ -39,10 +40,10 @@ class HandOver:
             shadow: the log with the workflow in it.
             made: what its catalogues note of the messages they make, by customer and id.
             partitions: of the log.
-            begin: makes a fold that remembers nothing.
+            begin: makes a fold of a partition that remembers nothing.
         """
         self.shadow, self._made = shadow, made
-        self._folds = {number: begin() for number in partitions}
+        self._folds = {number: begin(number) for number in partitions}
         self._unfolded: dict[int, list[LogRecord]] = {number: [] for number in partitions}
         self._runner = asyncio.Runner()
         self.is_live = False
@@ -68,8 +69,9 @@ class HandOver:
         self._unfolded[number] = []
         self._runner.run(fold.prepare(records))
         changed_bytes = 0
-        for part in fold.fold(records):
-            changed_bytes = part.changed_bytes
+        with refusing_new(f"partition {number}, behind offset {records[0].offset:,}"):
+            for part in fold.fold(records):
+                changed_bytes = part.changed_bytes
         if changed_bytes > KEEP_BYTES:
             fold.changes()
 

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from msgspec.structs import replace
 
-from agents.outcomes import Letter, Outcome, latest
+from agents.outcomes import SURVIVOR_PLACE, Letter, Outcome, latest
+from agents.quarantine import headers_of, keep, leave_out, must_wait, release
 from agents.quotas import GRANT_PLACE, answer, ask, give_up, hear
 from journeys.decide import GRANTED, decide
 from journeys.uniting import bonds_of, get_to_know, is_before_deletion, knows, record_alone, unite
@@ -39,19 +40,20 @@ from schemas.linking import (
     Grant,
     Link,
     MergeOut,
+    Released,
     decode_link,
     encode_link,
     log_records,
 )
 from schemas.log import APPENDED, SEQUENCE, Headers, decode_event, encode_event, header, unpack_number
+from schemas.quarantines import EVENT
+from schemas.quarantines import held as held_turn
 from schemas.waiting import MOST_ANSWERS, MOST_HELD, Held, Waiting
 
 if TYPE_CHECKING:
     from agents.engine import Engine
 
 VISITOR_PREFIX: Final = b"a:"
-SURVIVOR_PLACE: Final = 1 << 16
-"""Where the places of the survivor's records on a line begin, behind those of whom she absorbs."""
 LATE_PLACE: Final = 1 << 17
 MOST_MOVED_BYTES: Final = 4 * 1024 * 1024
 """What an answer may have, far below the largest record of the log."""
@@ -63,6 +65,7 @@ def route(engine: "Engine", event: Event, at: Millis) -> list[Outcome]:
     """Take an event into an engine that has every customer: each record goes its way at once, in the log's order."""
     records = log_records(event)
     if len(records) == 1:
+        engine.turn = records[0][0], EVENT
         outcomes = engine.take(records[0][0], event, at)
         return outcomes + deliver(engine) if engine.letters else outcomes
     value = encode_event(event)
@@ -70,6 +73,7 @@ def route(engine: "Engine", event: Event, at: Millis) -> list[Outcome]:
     for key, link in records:
         assert link is not None  # noqa: S101 -- of several records each has one
         held = Held(at, b"" if isinstance(link, MergeOut) else value, encode_link(link))
+        engine.turn = key, EVENT
         outcomes += receive(engine, key, held)
     return outcomes + deliver(engine)
 
@@ -88,6 +92,7 @@ def deliver(engine: "Engine") -> list[Outcome]:
     letters = deque(engine.take_letters())
     while letters:
         letter = letters.popleft()
+        engine.turn = letter.key, EVENT
         outcomes += receive(
             engine, letter.key, Held(letter.at, letter.value, encode_link(letter.link), letter.sequence)
         )
@@ -99,12 +104,15 @@ def set_aside(
     engine: "Engine", key: bytes, customer: Customer, event: Event, at: Millis, headers: Headers
 ) -> list[Outcome] | None:
     """Keep or forward an ordinary event of a customer who isn't free to take it; None if she is."""
+    shut = None if engine.waiting.shut(key) is None else must_wait(engine, key, customer, None, event)
     is_held = engine.waiting.is_held(key)
     if not is_held and (customer.bonds is None or customer.bonds.merged_into is None):
         return None
     packed = header(headers, APPENDED)
     appended = None if packed is None else unpack_number(packed)
     record = Held(at, encode_event(event), b"", header(headers, SEQUENCE), appended)
+    if shut is not None:
+        return keep(engine, key, shut, record)
     aside = _hold(engine, key, customer, record) if is_held else _pass_on(engine, key, customer, record, None)
     return [*aside, *engine.settle(key, appended)]
 
@@ -116,6 +124,19 @@ def receive(engine: "Engine", key: bytes, record: Held) -> list[Outcome]:
         answer(engine, key, link, record)
         return []
     customer = engine.table.get(key) or engine.begin(key)
+    if engine.left_out and (fault := engine.left_out.get((key, EVENT))) is not None:
+        fired = [] if engine.waiting.is_held(key) else engine.fire_own(key, customer, record.at, record.appended)
+        return fired + leave_out(engine, (key, EVENT), fault, record.at, record=record)
+    if engine.waiting.shut(key) is not None:
+        event = None if isinstance(link, MergeOut | Absorb | Grant | Released) else decode_event(record.value)
+        if (shut := must_wait(engine, key, customer, link, event)) is not None:
+            return keep(engine, key, shut, record)
+    if isinstance(link, Released):
+        outcomes = release(engine, key, link, record, lambda kept: _again(engine, key, kept))
+        into = None if customer.bonds is None else customer.bonds.merged_into
+        if into is not None and engine.waiting.shut(key) is None:
+            _send_answers_on(engine, key, into, record)
+        return outcomes
     if isinstance(link, Grant):
         outcomes = _take_grant(engine, key, customer, link, record)
     elif customer.bonds is not None and customer.bonds.merged_into is not None:
@@ -123,6 +144,13 @@ def receive(engine: "Engine", key: bytes, record: Held) -> list[Outcome]:
     else:
         outcomes = _take_up(engine, key, customer, record, link)
     return [*outcomes, *engine.settle(key, record.appended)]
+
+
+def _again(engine: "Engine", key: bytes, record: Held) -> list[Outcome]:
+    """Take a record that was kept, by the way on which it had come."""
+    if record.link:
+        return receive(engine, key, record)
+    return engine.take(key, decode_event(record.value), record.at, headers_of(record))
 
 
 # Pointers -----------------------------------------------------------------------------------------------------
@@ -142,7 +170,7 @@ def _pass_on(engine: "Engine", key: bytes, customer: Customer, record: Held, lin
         ended := _end_here(engine, key, customer, record, link)
     ) is not None:
         return ended
-    if isinstance(link, Ask | Grant):
+    if isinstance(link, Ask | Grant | Released):
         # They have been taken before anybody looked for a pointer.
         return []
     path = () if link is None else link.path
@@ -192,10 +220,15 @@ def _take_up(engine: "Engine", key: bytes, customer: Customer, record: Held, lin
     """Take a record, or let it wait, as somebody who wasn't absorbed."""
     if isinstance(link, Absorb):
         return _take_answer(engine, key, customer, link, record)
+    if isinstance(link, MergeOut) and engine.waiting.shut(key) is not None:
+        # For who is quarantined no time goes by.
+        return _part(engine, key, customer, link, record)
     if engine.waiting.is_held(key):
         return _hold(engine, key, customer, record)
     # Time goes on up to the record.
     customer, outcomes = _catch_up(engine, key, customer, record.at, record.appended)
+    if engine.waiting.shut(key) is not None:
+        return outcomes + _again(engine, key, record)
     if customer.pending or (isinstance(link, Awaits) and _missing(engine, key, customer, link)):
         return outcomes + _hold(engine, key, customer, record)
     return outcomes + _process(engine, key, customer, record, link)
@@ -314,20 +347,33 @@ def _release(engine: "Engine", key: bytes, customer: Customer, appended: Millis 
     `appended` is that of the record that lets her go on: nothing of hers could go out before.
     """
     waiting = engine.waiting.at(key)
-    held, outcomes = deque(waiting.held), list[Outcome]()
+    held, outcomes, outer, number = deque(waiting.held), list[Outcome](), engine.turn, 0
     waiting.held = []
     while held and not customer.pending:
+        # Each has a turn of its own: where the rules raise on one, those before it are done.
+        turn = engine.turn = key, held_turn("" if outer is None else outer[1], number)
+        number += 1
+        if engine.waiting.shut(key) is not None:
+            outcomes += _again(engine, key, held.popleft())
+            continue
         record, link = held[0], decode_link(held[0].link) if held[0].link else None
         if customer.bonds is not None and customer.bonds.merged_into is not None:
             outcomes += _pass_on(engine, key, customer, record, link)
         else:
             customer, fired = _catch_up(engine, key, customer, record.at, latest(appended, record.appended))
             outcomes += fired
+            if engine.waiting.shut(key) is not None:
+                continue
+            if engine.left_out and (fault := engine.left_out.get(turn)) is not None:
+                outcomes += leave_out(engine, turn, fault, record.at, record=record)
+                held.popleft()
+                continue
             if customer.pending or (isinstance(link, Awaits) and _missing(engine, key, customer, link)):
                 break
             outcomes += _process(engine, key, customer, record, link)
             customer = engine.table.get(key) or customer
         held.popleft()
+    engine.turn = outer
     waiting = engine.waiting.at(key)
     waiting.held = list(held)
     engine.waiting.touch(key)
@@ -389,7 +435,8 @@ def _part(engine: "Engine", key: bytes, customer: Customer, link: MergeOut, reco
     bonds = Bonds(merged_into=link.into, grave=None if deleted_at is None else Grave(at=deleted_at))
     pointer = Customer(customer_id=customer.customer_id, now=customer.now, hashed_as=customer.hashed_as, bonds=bonds)
     engine.table.add(key, pointer)
-    _send_answers_on(engine, key, link.into, record)
+    if engine.waiting.shut(key) is None:
+        _send_answers_on(engine, key, link.into, record)
     return outcomes
 
 

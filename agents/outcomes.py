@@ -1,10 +1,15 @@
 """What folding a record leads to: decisions about one customer, and records for others."""
 
+from typing import Final
+
 from msgspec import Struct
 
 from schemas.decisions import Effect
 from schemas.instants import Millis
 from schemas.linking import Link
+
+SURVIVOR_PLACE: Final = 1 << 16
+"""Where the places of the survivor's records on a line begin, behind those of whom she absorbs."""
 
 
 class Outcome(Struct, frozen=True):

@@ -12,6 +12,7 @@ to by then must stand there, and what stands there beyond it must follow from wh
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,7 @@ from msgspec.structs import replace
 from agents.catalogues import Catalogues
 from agents.comparing import ALWAYS, Difference, Span, TopicComparison, Written, record_id
 from agents.customers import CustomerFold
+from agents.left_out import LeftOutBy, refusing_new
 from agents.snapshots import Snapshot, load_snapshot, save_snapshot
 from agents.world import LogRecord
 from journeys.catalogue import Catalogue
@@ -75,6 +77,8 @@ class ReplayPlan(Struct, frozen=True, kw_only=True):
     snapshots: Path | None = None
     registry_url: str | None = None
     """Where the schemas are of what was written as Avro; None: in `_schemas`."""
+    left_out: LeftOutBy = {}
+    """What the rules couldn't do."""
 
     @property
     def is_whole(self) -> bool:
@@ -139,7 +143,7 @@ class Shadow:
         if self.start < reach.log_start:
             raise TidingsError(_beginning_is_gone(plan, partition, reach))
         self._memory: dict[bytes, bytes] = {} if self._snapshot is None else dict(self._snapshot.memory)
-        self.fold = begun_fold(plan, catalogues, self._memory)
+        self.fold = begun_fold(plan, partition, catalogues, self._memory)
         self._names = {plan.prefix + name: name for name in OUTBOUND_TOPICS}
         self.comparisons = {name: self._comparison(name) for name in OUTBOUND_TOPICS}
         self.next_offset = self.start
@@ -167,9 +171,13 @@ class Shadow:
         if self._is_as_begun or any(record.key is None for record in records):
             runner.run(self.fold.prepare(records))
             self._is_as_begun = False
-        for part in self.fold.fold(records):
-            self._compare(part, cause)
+        with self._refusing(records):
+            for part in self.fold.fold(records):
+                self._compare(part, cause)
         self.next_offset = records[-1].offset + 1
+
+    def _refusing(self, records: Sequence[Record]) -> AbstractContextManager[None]:
+        return refusing_new(f"partition {self._partition}, offsets {records[0].offset:,} to {records[-1].offset:,}")
 
     def _compare(self, part: Folded, cause: int) -> None:
         self._changed_bytes = part.changed_bytes
@@ -186,12 +194,13 @@ class Shadow:
         """
         runner.run(self.fold.prepare([record]))
         self._is_as_begun = False
-        for part in self.fold.fold([record]):
-            self._compare(part, record.offset)
-            self.next_offset = part.next_offset
-            self._keep()
-            if not self.awaits():
-                break
+        with self._refusing([record]):
+            for part in self.fold.fold([record]):
+                self._compare(part, record.offset)
+                self.next_offset = part.next_offset
+                self._keep()
+                if not self.awaits():
+                    break
 
     def memory(self) -> dict[bytes, bytes]:
         """Return what a worker would have stored by now, the position included."""
@@ -201,7 +210,8 @@ class Shadow:
     def made_of(self, runner: asyncio.Runner, record: Record) -> set[str]:
         """Fold one record, and return the ids of what it leads to."""
         runner.run(self.fold.prepare([record]))
-        outputs = [output for part in self.fold.fold([record]) for output in part.outputs]
+        with self._refusing([record]):
+            outputs = [output for part in self.fold.fold([record]) for output in part.outputs]
         return {record_id(output.value) for output in outputs if output.topic in self._names}
 
     def keep(self) -> None:
@@ -380,13 +390,15 @@ def _bytes(found: str | bytes | None) -> bytes:
     return found or b""  # type: ignore[return-value]
 
 
-def begun_fold(plan: ReplayPlan, catalogues: Catalogues, memory: dict[bytes, bytes]) -> CustomerFold:
-    """Return a fold that remembers this much."""
+def begun_fold(
+    plan: ReplayPlan, partition: int, catalogues: Catalogues, memory: dict[bytes, bytes]
+) -> CustomerFold:  # fmt: skip
+    """Return a fold of a partition that remembers this much."""
 
     async def load(number: int) -> Catalogue:
         return catalogues.load(number)
 
-    fold = CustomerFold(plan.prefix, load, plan.partitions)
+    fold = CustomerFold(plan.prefix, load, plan.partitions, left_out=plan.left_out.get(partition))
     fold.restore(memory.items())
     fold.next_offset()
     return fold

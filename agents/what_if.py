@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct, field
 
 from agents.beginning import Begun
+from agents.left_out import NOTHING, NOWHERE, LeftOutBy, raises_anew, refusing_new
 from agents.outcomes import Outcome
 from agents.shares import Lateness, Share
 from agents.world import LogRecord, World
@@ -25,6 +26,7 @@ from journeys.catalogue import Catalogue
 from journeys.engaging import reads_engagement
 from journeys.overdue import OVERDUE_AFTER_MS
 from schemas.decisions import Decision, Send
+from schemas.errors import TidingsError
 from schemas.events import ENGAGEMENT_TYPES
 from schemas.instants import Millis
 from schemas.linking import LINK, Absorb, Ask, Forwarded, Grant, decode_link
@@ -41,6 +43,7 @@ from schemas.log import (
     header,
     unpack_number,
 )
+from schemas.quarantines import is_timer
 
 MOST_REASONS: Final = 200
 """Decisions that are kept of a customer whose sends differ, the newest."""
@@ -118,7 +121,7 @@ class WhatIf:
     def __init__(
         self, load: Callable[[int], Catalogue], edit: Callable[[int, Millis], Catalogue], since: Millis | None = None,
         *, follows: bool = False, share: Share | None = None, late: Mapping[int, Millis] | None = None,
-        begun: Begun | None = None, lag_ms: Millis = 0,
+        begun: Begun | None = None, lag_ms: Millis = 0, left_out: LeftOutBy = NOWHERE,
     ) -> None:  # fmt: skip
         """Begin before the log's first record, or where the edit comes into force.
 
@@ -133,7 +136,17 @@ class WhatIf:
             begun: everybody as she stood at `since`, whose other records are still to be given; None: nobody is known.
             lag_ms: how far, in a log that is still being written, time stays behind the record that was read last
                 where no tick says it: an event of before that may still be on its way.
+            left_out: what the rules couldn't do; they can't in any of the worlds.
         """
+        self._left_out = left_out
+        # In another world a timer may fire at another record.
+        self._timers = {
+            turn: fault
+            for places in left_out.values()
+            for turns in places.values()
+            for turn, fault in turns.items()
+            if is_timer(turn[1])
+        }
         self._load, self._edit, self._since, self._follows = load, edit, since, follows
         self._lag_ms = lag_ms
         self.recorded = World() if begun is None else begun.world
@@ -163,6 +176,19 @@ class WhatIf:
 
     def take(self, record: LogRecord) -> None:
         """Take the next record of the log, whose partitions are merged in the order in which they were appended."""
+        if self._left_out:
+            turns = self._left_out.get(record.partition, NOTHING).get(record.offset, {})
+            for world in self._worlds():
+                if world is not None:
+                    world.engine.left_out = {**self._timers, **turns}
+        try:
+            self._take(record)
+        except (TidingsError, MemoryError):
+            raise
+        except Exception as error:
+            raise raises_anew(f"partition {record.partition}, offset {record.offset:,}", error) from error
+
+    def _take(self, record: LogRecord) -> None:
         at = record.timestamp
         self._place += 1
         if self._since is not None and self.edited is None and at >= self._since:
@@ -183,10 +209,11 @@ class WhatIf:
     def finish(self, until: Millis | None = None) -> None:
         """Let time pass for all to the end of the log, or to an instant."""
         end = until if until is not None else self.clock
-        if self._since is not None and self.edited is None:
-            self._begin_edit(self._since)
-        if end is not None:
-            self._compare(*(None if world is None else world.pass_time(end) for world in self._worlds()))
+        with refusing_new("the end of the log"):
+            if self._since is not None and self.edited is None:
+                self._begin_edit(self._since)
+            if end is not None:
+                self._compare(*(None if world is None else world.pass_time(end) for world in self._worlds()))
 
     def let_pass(self, now: Millis) -> None:
         """Let time pass by the clock, in a log that is still being written."""

@@ -1,5 +1,7 @@
 """Dead letters: public records that are no events, unchanged, with headers behind their own that say what is wrong.
 
+And what the rules couldn't do (`schemas/quarantines.py`): records of the customer log, likewise unchanged.
+
 A letter is named after the public record that it was, `topic/partition/offset`: whoever wrote it may have written it
 twice, and both are one letter. A topic that is deleted and made again counts from 0 once more, so what was done with a
 letter also says by a digest of its bytes which one is meant.
@@ -12,6 +14,7 @@ from typing import Final, Literal
 from msgspec import Struct, json
 
 from schemas.instants import Millis
+from schemas.quarantines import HELD_TOO_MANY, LETTER_PLACE, RULES
 
 Header = tuple[str, bytes | None]
 Deed = Literal["retried", "discarded"]
@@ -39,8 +42,20 @@ class Letter(Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """Name it: `topic/partition/offset` of the public record."""
-        return f"{self.topic}/{self.partition}/{self.offset}"
+        """Name it: `topic/partition/offset` of the public record, of one of the log with the customer's key."""
+        place = f"{self.topic}/{self.partition}/{self.offset}"
+        return f"{place}/{(self.key or b'').decode(errors='replace')}" if self.is_of_log else place
+
+    @property
+    def is_of_log(self) -> bool:
+        """Say whether it is no public record, but one of the customer log, or a turn of a customer there."""
+        return self.error_class in {RULES, HELD_TOO_MANY}
+
+    @property
+    def quarantine(self) -> str | None:
+        """Name the place at which its customer was quarantined; None for any other letter."""
+        place = next((text for name, text in self.headers if name == LETTER_PLACE), None)
+        return None if self.error_class != RULES or place is None else place.decode(errors="replace")
 
     @property
     def is_foreign(self) -> bool:

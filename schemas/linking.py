@@ -73,7 +73,16 @@ class Grant(Struct, frozen=True, kw_only=True, tag_field="link", tag="grant", om
     """Whether a record led to the question, and not time."""
 
 
-Link = MergeOut | Awaits | Absorb | Forwarded | Ask | Grant
+class Released(Struct, frozen=True, kw_only=True, tag_field="link", tag="released", omit_defaults=True):
+    """To a quarantined customer, from an operator: what was kept of her has its turn now. It has no value."""
+
+    place: str
+    """Where the rules had raised, as a key of `quarantines`; where another has come since, nothing is released."""
+    with_cause: bool = True
+    """Whether also the record on which they raised."""
+
+
+Link = MergeOut | Awaits | Absorb | Forwarded | Ask | Grant | Released
 
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(Link)

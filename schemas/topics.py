@@ -30,6 +30,7 @@ DECISIONS: Final = "decisions"
 WEBHOOK_CALLS: Final = "webhook-calls"
 DEAD_LETTERS: Final = "dead-letters"
 DEAD_LETTERS_SETTLED: Final = "dead-letters-settled"
+QUARANTINES: Final = "quarantines"
 WATERMARKS: Final = "watermarks"
 SCHEMAS: Final = "_schemas"
 
@@ -49,6 +50,7 @@ _RETENTION_DAYS: Final = {
     **dict.fromkeys((*PUBLIC_TOPICS, *SEND_TOPICS, WEBHOOK_CALLS, DEAD_LETTERS), 30),
     DECISIONS: 90,
     CUSTOMER_LOG: 400,
+    QUARANTINES: 400,
 }
 """What is kept live. The customer log's is the horizon of replay; the longest is when a deleted customer is gone."""
 
@@ -103,13 +105,19 @@ def topics(prefix: str, partitions: int, public_partitions: int, clock: Clock) -
         partitions=partitions,
         config=_EVENT_TIME | _COMPACTED | {"max.message.bytes": str(8 * _MIB)},
     )
+    # As long as the log, whose places it names: behind that, nobody folds them again.
+    quarantines = TopicSpec(
+        name=prefix + QUARANTINES,
+        partitions=partitions,
+        config=_COMPACTED | _deleted_by_age(QUARANTINES, clock) | {"cleanup.policy": "compact,delete"},
+    )
     # One partition: the versions of the catalogue have one order.
     definitions = TopicSpec(
         name=prefix + DEFINITIONS,
         partitions=1,
         config=_EVENT_TIME | _COMPACTED | {"max.message.bytes": str(8 * _MIB), "compression.type": "zstd"},
     )
-    return (*events, changelog, definitions)
+    return (*events, changelog, quarantines, definitions)
 
 
 def watermarks_topic(prefix: str) -> TopicSpec:

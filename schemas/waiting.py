@@ -1,4 +1,4 @@
-"""What waits at a customer who is being merged: her records, and answers that came before they were awaited.
+"""What waits at a customer who is being merged, or quarantined: her records, and answers that weren't awaited yet.
 
 It is kept beside her state, under a key of its own, and not in it: what waits depends on how fast partitions are
 worked on, and neither a decision nor its `state_hash` may depend on that.
@@ -12,7 +12,8 @@ from msgspec import Struct, field
 from schemas.instants import Millis
 
 MOST_HELD: Final = 256
-"""Records that may wait behind the event that awaits an answer; then she goes on without it."""
+"""Records that may wait behind the event that awaits an answer; then she goes on without it. Of a quarantined
+customer so many are kept."""
 MOST_ANSWERS: Final = 64
 
 
@@ -25,6 +26,17 @@ class Held(Struct, array_like=True, frozen=True):
     """As in its header; empty for an ordinary event."""
     sequence: bytes | None = None
     appended: Millis | None = None
+
+
+class Shut(Struct, omit_defaults=True):
+    """What is kept of a quarantined customer, apart from what waits because of a merge."""
+
+    place: str
+    """Where the rules raised, as a key of `quarantines`."""
+    records: list[Held] = field(default_factory=list)
+    """In the order of the log."""
+    has_cause: bool = False
+    """Whether the first is the one on which they raised; a timer has no record."""
 
 
 class Waiting(Struct, omit_defaults=True):
@@ -40,11 +52,13 @@ class Waiting(Struct, omit_defaults=True):
     """Questions for a place that aren't all answered yet."""
     granted: dict[str, bool] = field(default_factory=dict)
     """The answers so far."""
+    shut: Shut | None = None
+    """Where the rules raised for her: nothing is decided for her until she is released."""
 
     @property
     def is_over(self) -> bool:
         """Tell whether nothing waits."""
-        return not (self.held or self.answers or self.given_up or self.asked)
+        return not (self.held or self.answers or self.given_up or self.asked or self.shut)
 
 
 _encoder: Final = msgspec.msgpack.Encoder()

@@ -69,6 +69,9 @@ class Reader(Protocol):
     def open(self, tp: TP) -> None:
         """Let records of `tp` come, from where it was placed."""
 
+    def close_one(self, tp: TP) -> None:
+        """Let no record come of `tp`, and drop what is under way, until it is placed and opened again."""
+
     def hold(self, tp: TP) -> None:
         """Take no more from `tp` for now; what is under way still comes."""
 

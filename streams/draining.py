@@ -71,6 +71,12 @@ class BatchConsumer(Consumer):
         self._held -= {tp}
         self._want()
 
+    def close_one(self, tp: TP) -> None:
+        """Let no record come of `tp`, and drop what is under way, until it is placed and opened again."""
+        self._opened -= {tp}
+        self._held -= {tp}
+        self._want()
+
     def close_all(self) -> None:
         """Let no record come of any partition, and drop what is under way: a rebalance has begun."""
         self._opened = frozenset()

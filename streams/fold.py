@@ -6,7 +6,7 @@ A fold may change its memory in place all the same: if a transaction fails, the 
 rebuilt from the changelog.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -64,11 +64,29 @@ class Folded(msgspec.Struct, frozen=True, kw_only=True):
     changed_bytes: int = 0
 
 
+class CannotFold(Exception):
+    """The rules raised at a place; the fold's memory is worth nothing any more.
+
+    `place` tells it from others. `is_one_too_many` says that it can't be left out as well: there are too many.
+    """
+
+    is_one_too_many = False
+
+    def __init__(self, place: Hashable, told: str) -> None:
+        """Say where, and what happened."""
+        super().__init__(told)
+        self.place = place
+        self.told = told
+
+
 class Fold(Protocol):
     """The memory and the rules of one partition, between assignment and revocation."""
 
     def restore(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Take changelog records, oldest first; called any number of times before the first `fold`."""
+
+    def leave_out(self, found: Sequence[CannotFold]) -> None:
+        """Come to these places without asking the rules, and go on behind them; called before the first `fold`."""
 
     def next_offset(self) -> int | None:
         """Return the first source offset not folded yet, from the position record; None without one."""
@@ -81,6 +99,9 @@ class Fold(Protocol):
 
         Must yield at least one part that covers the last record, or the records are folded again after a
         restart. Runs on the event loop: at most 1,000 records are given at once.
+
+        Raises:
+            CannotFold: the rules raised; a new fold may be told to leave that place out.
         """
 
     def next_time(self) -> int | None:

@@ -36,8 +36,14 @@ def size_of(batch: Batch) -> int:
 class Inbox:
     """What has come and isn't folded yet, in order, each offset accounted for."""
 
-    def __init__(self, start: int, *, hold: Callable[[], None], release: Callable[[], None]) -> None:
-        """Expect `start` first; call `hold` when too much waits and `release` when little does."""
+    def __init__(
+        self, start: int, *, is_anew: bool = False, hold: Callable[[], None], release: Callable[[], None]
+    ) -> None:
+        """Expect `start` first; call `hold` when too much waits and `release` when little does.
+
+        Where a partition is begun anew, what had been under way to the one before may still come; it is dropped.
+        """
+        self._is_anew = is_anew
         self._batches: deque[Batch] = deque()
         self._taken_of_first = 0
         self._expected = start
@@ -58,7 +64,10 @@ class Inbox:
             BrokenChain: it isn't the next one; nothing is changed.
         """
         if batch.start != self._expected:
+            if self._is_anew:
+                return
             raise BrokenChain(f"{batch.tp}: expected offset {self._expected}, got {batch.start}")
+        self._is_anew = False
         self._expected = batch.next_offset
         self._batches.append(batch)
         self.waiting += len(batch.records)

@@ -5,6 +5,9 @@ open the partition. From then on one batch at a time: what waits is folded in sl
 the outcome goes out in one transaction, with those of the worker's other partitions, and only then the next is begun.
 An error anywhere ends the process: the memory of a fold is ahead of what is committed.
 
+But one: where the rules raise at a record, the partition alone is begun anew, with an empty fold, as after a crash.
+Where they raise at that place a second time, the next fold is told to leave it out.
+
 Where time passes by itself, the owner also writes the records by which it does (`streams/ticking.py`), between two
 batches.
 
@@ -16,13 +19,14 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from aiokafka import TopicPartition
 from faust.types import TP
 
 from streams.batches import Batch
 from streams.clients import Clients, Reader
-from streams.fold import Fold, Folded, Output
+from streams.fold import CannotFold, Fold, Folded, Output
 from streams.hard_stop import RefusedToStart
 from streams.inbox import Inbox
 from streams.meters import Meters, Place
@@ -39,6 +43,8 @@ MOST_OUTPUTS_A_TRANSACTION = 10_000
 OFFSET_EVERY_S = 1.0
 IDLE_S = 0.2
 CLOSE_S = 15.0
+RAISES_BEFORE_LEFT_OUT: Final = 2
+"""A place is tried again once, lest a customer is set aside for something that passes."""
 
 
 class _Pending:
@@ -75,7 +81,7 @@ class Owner:
         clients: Clients,
         transactions: Lane,
         changelog_topic: str,
-        fold: Fold,
+        make_fold: Callable[[], Fold],
         consumer: Reader,
         clock: Callable[[], int],
         settled: Callable[[], Awaitable[None]],
@@ -89,7 +95,7 @@ class Owner:
             clients: makes the clients of Kafka.
             transactions: the lane that this partition shares with others of the worker.
             changelog_topic: where the fold's memory is kept.
-            fold: empty.
+            make_fold: makes an empty fold of the partition.
             consumer: reads the log.
             clock: now in epoch milliseconds.
             settled: returns when Faust is through with its part of the rebalance.
@@ -100,12 +106,15 @@ class Owner:
         self.tp = tp
         self._clients = clients
         self._changelog = TopicPartition(changelog_topic, tp.partition)
-        self._fold = fold
+        self._make_fold = make_fold
+        self._fold = make_fold()
+        self._raised: list[CannotFold] = []
         self._consumer = consumer
         self._clock = clock
         self._settled = settled
         self._source = TopicPartition(*tp)
-        self._ticking = None if horizon is None else Ticking(fold, clock=clock, horizon=horizon)
+        self._horizon = horizon
+        self._ticking = self._new_ticking()
         self._transactions = transactions
         self._meters = meters
         self._count_records = meters.records.labels(tp.topic, tp.partition).inc
@@ -120,6 +129,9 @@ class Owner:
         self._task: asyncio.Task[None] | None = None
         self.busy_since: float | None = None
         """Loop time since which the same piece of work is under way; None while waiting for records."""
+
+    def _new_ticking(self) -> Ticking | None:
+        return None if self._horizon is None else Ticking(self._fold, clock=self._clock, horizon=self._horizon)
 
     def begin(self) -> asyncio.Task[None]:
         """Start the life as a task, and return it."""
@@ -177,13 +189,46 @@ class Owner:
             if came:
                 if inbox.waiting < SLICE_RECORDS:
                     await self._transactions.turn(self._source)
-                await self._fold_what_waits(inbox)
-                self._transactions.end_turn(self._source)
+                try:
+                    await self._fold_what_waits(inbox)
+                except CannotFold as raised:
+                    self._inbox = inbox = await self._begin_anew(raised)
+                    continue
+                finally:
+                    self._transactions.end_turn(self._source)
             await self._write_tick()
             if self._offset_is_due(idle=not came and patience_s <= tick_in_s):
                 await self._tell_offset(inbox)
             self.busy_since = None
         await self._tell_offset(inbox)
+
+    async def _begin_anew(self, raised: CannotFold) -> Inbox:
+        """Throw away what was folded since the last transaction, and the memory with it.
+
+        Raises:
+            RefusedToStart: there is no end to it.
+        """
+        self._transactions.end_turn(self._source)
+        self._consumer.close_one(self.tp)
+        self._inbox = self.busy_since = None
+        where = f"{self.tp.topic}/{self.tp.partition}"
+        left_out = self._left_out()
+        if raised.is_one_too_many or raised.place in {one.place for one in left_out}:
+            raise RefusedToStart(
+                f"{where}: {raised.told}, and for more customers than can be quarantined: that isn't a customer but a"
+                " release; start the workers of the release before, or of one in which it is mended"
+            )
+        self._raised.append(raised)
+        log.warning("%s: %s; this partition's memory is read anew", where, raised.told)
+        self._fold = self._make_fold()
+        self._fold.leave_out(self._left_out())
+        self._ticking = self._new_ticking()
+        return await self._recover()
+
+    def _left_out(self) -> list[CannotFold]:
+        places = [one.place for one in self._raised]
+        known = {one.place: one for one in self._raised}
+        return [one for place, one in known.items() if places.count(place) >= RAISES_BEFORE_LEFT_OUT]
 
     async def _recover(self) -> Inbox:
         began = asyncio.get_running_loop().time()
@@ -202,7 +247,12 @@ class Owner:
         took = asyncio.get_running_loop().time() - began
         self._meters.recover(self.tp, restored, took)
         log.info("%s/%d: %d restored in %.1f s, from %d", *self.tp, restored, took, start)
-        inbox = Inbox(start, hold=lambda: self._consumer.hold(self.tp), release=lambda: self._consumer.release(self.tp))
+        inbox = Inbox(
+            start,
+            is_anew=bool(self._raised),
+            hold=lambda: self._consumer.hold(self.tp),
+            release=lambda: self._consumer.release(self.tp),
+        )
         self._inbox, self._done = inbox, start
         self._consumer.open(self.tp)
         if self._ticking is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import faust
@@ -42,7 +43,7 @@ def run_fold_worker(
         connection: where the brokers are.
         source_topic: the log; it must exist.
         changelog_topic: compacted, with as many partitions as the log; it must exist.
-        make_fold: makes the empty fold of a partition, whenever the partition is assigned anew.
+        make_fold: makes the empty fold of a partition, whenever the partition is assigned or begun anew.
         datadir: a folder of this process alone; made if it isn't there.
         clock: returns now in epoch milliseconds.
         horizon: returns up to when everything that was published is in the log, in epoch milliseconds; None where the
@@ -161,7 +162,7 @@ class FoldDesk:
                 clients=self._clients,
                 transactions=self._lanes[number % count],
                 changelog_topic=self._changelog_topic,
-                fold=self._make_fold(tp.partition),
+                make_fold=partial(self._make_fold, tp.partition),
                 consumer=consumer,
                 clock=self._clock,
                 settled=self._settle,

@@ -13,6 +13,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from schemas.customer import Customer, Head, decode_customer, decode_head, store_customer
+from schemas.errors import TidingsError
 from schemas.instants import Millis
 from tables.due import DueIndex
 
@@ -20,6 +21,10 @@ HOT_CUSTOMERS: Final = 20_000
 """Decoded customers kept between transactions, about."""
 NEW_CUSTOMER_BYTES: Final = 300
 """What a customer whose size isn't known yet is taken to need."""
+
+
+class DamagedMemory(TidingsError):
+    """What is stored of a customer can't be read; that is no matter of the rules."""
 
 
 class CustomersTable:
@@ -75,7 +80,7 @@ class CustomersTable:
             stored = self._stored.get(key)
             if stored is None:
                 return None
-            customer = decode_customer(stored)
+            customer = _decoded(stored)
         self._young[key] = customer
         return customer
 
@@ -85,7 +90,7 @@ class CustomersTable:
         if customer is not None:
             return customer
         stored = self._stored.get(key)
-        return None if stored is None else decode_customer(stored)
+        return None if stored is None else _decoded(stored)
 
     def stored_before(self, catalogue: int) -> list[bytes]:
         """Return the keys of those who were stored under an earlier version than this, in order."""
@@ -159,3 +164,14 @@ class CustomersTable:
         if len(live) > self._hot_customers // 2:
             self._old, self._young = live, {}
         return [*removed, *changes]
+
+
+def _decoded(stored: bytes) -> Customer:
+    try:
+        return decode_customer(stored)
+    except Exception as error:
+        msg = (
+            f"what is stored of a customer can't be read ({type(error).__name__}): the changelog is damaged; end all"
+            " workers and run `tidings rebuild`"
+        )
+        raise DamagedMemory(msg) from error

@@ -1,8 +1,8 @@
-"""What waits at the customers of one partition who are being merged: mostly nobody, and never for long."""
+"""What waits at the customers of one partition who are being merged or quarantined: mostly nobody."""
 
 from typing import Final
 
-from schemas.waiting import Waiting, decode_waiting, encode_waiting
+from schemas.waiting import Shut, Waiting, decode_waiting, encode_waiting
 
 WAITING_PREFIX: Final = b"w:"
 """In the changelog, before the customer's key."""
@@ -32,7 +32,12 @@ class WaitingTable:
     def is_held(self, key: bytes) -> bool:
         """Tell whether a customer's records wait."""
         waiting = self.entries.get(key)
-        return waiting is not None and bool(waiting.held or waiting.asked)
+        return waiting is not None and bool(waiting.held or waiting.asked or waiting.shut)
+
+    def shut(self, key: bytes) -> Shut | None:
+        """Return what is kept of a customer who is quarantined; None if she isn't."""
+        waiting = self.entries.get(key)
+        return None if waiting is None else waiting.shut
 
     def touch(self, key: bytes) -> None:
         """Note that what waits at a customer was changed; if nothing does any more, it is forgotten."""

@@ -11,8 +11,9 @@ from agents.customers import CustomerFold
 from journeys.catalogue import Catalogue
 from schemas.events import Json
 from schemas.instants import Millis
-from schemas.linking import LINK, MergeOut, encode_link, log_records
+from schemas.linking import LINK, Link, MergeOut, encode_link, log_records
 from schemas.log import APPENDED, CatalogueMark, Headers, Mark, Tick, encode_event, encode_mark, pack_number
+from schemas.quarantines import LeftOut
 from streams.fold import Output
 from tests.journey import START, Document, compiled, event
 
@@ -90,9 +91,13 @@ class Log:
                     break
         return written
 
-    def answer(self, behind: int = 0) -> None:
+    def link(self, key: bytes, link: Link, at: Millis) -> None:
+        """Append a record that has a link and no value."""
+        self._put(at, at, key, b"", ((LINK, encode_link(link)),))
+
+    def answer(self, behind: int = 0, left_out: LeftOut | None = None) -> None:
         """Put what customers and places tell each other into the log, each so many records behind where it was said."""
-        fold, came, self.records = CustomerFold("t.", self._load, 1), deque(self.records), []
+        fold, came, self.records = self.empty_fold(left_out=left_out), deque(self.records), []
         said: deque[tuple[int, Output]] = deque()
         while came or said:
             if said and (not came or said[0][0] <= len(self.records)):
@@ -135,9 +140,9 @@ class Log:
         """Fold the log once, and return what did."""
         return self._another(self.records)
 
-    def empty_fold(self, counted: Counted | None = None) -> CustomerFold:
-        """Return a fold that knows nothing yet, and counts where it is told."""
-        return CustomerFold("t.", self._load, 1, counted=counted)
+    def empty_fold(self, counted: Counted | None = None, left_out: LeftOut | None = None) -> CustomerFold:
+        """Return a fold that knows nothing yet, counts where it is told, and leaves out what it is told."""
+        return CustomerFold("t.", self._load, 1, counted=counted, left_out=left_out)
 
     def _another(self, records: Sequence[Taken]) -> CustomerFold:
         return self.fold_into(self.empty_fold(), records)

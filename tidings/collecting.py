@@ -8,6 +8,7 @@ from confluent_kafka import Message as KafkaMessage
 
 from schemas.log import PLACE_BYTES, POSITION, SEQUENCE, Headers, header, pack_number, pack_place, unpack_number
 from schemas.outbound import outbound_json
+from schemas.quarantines import HELD_TOO_MANY, RULES
 from schemas.topics import DEAD_LETTERS, DECISIONS, SEND_TOPICS, WEBHOOK_CALLS
 from schemas.wire import SchemaOf
 from streams.connection import Connection
@@ -54,7 +55,7 @@ def collect(
             entries.append(order + webhook_record(value))
         elif name != dead_letters:
             entries.append(order + send_record(value))
-        elif order not in dead_lines:
+        elif _is_of_file(_headers(message)) and order not in dead_lines:
             # The ingest repeats itself after a crash; a line has one dead letter.
             dead_lines.add(order)
             entries.append(order + _dead_letter(_headers(message)))
@@ -84,6 +85,11 @@ def _dead_letter(headers: Headers) -> bytes:
     line = unpack_number(header(headers, SEQUENCE) or NO_SEQUENCE)
     error_class, reason = header(headers, "error_class") or b"", header(headers, "reason") or b""
     return dead_letter_record(line, error_class.decode(), reason.decode())
+
+
+def _is_of_file(headers: Headers) -> bool:
+    """Tell whether a line itself was no event; what the rules couldn't do stands among the decisions."""
+    return (header(headers, "error_class") or b"").decode() not in {RULES, HELD_TOO_MANY}
 
 
 def _headers(message: KafkaMessage) -> Headers:

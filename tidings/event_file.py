@@ -44,18 +44,29 @@ class Line(Struct, frozen=True, kw_only=True):
     problem: InvalidEvent | None = None
 
 
-def read_lines(path: Path, max_jump_ms: Millis = DEFAULT_MAX_JUMP_DAYS * DAY_MS) -> Iterator[Line]:
-    """Read a file of events, line by line; empty lines are passed over.
+class EventFile(Struct, frozen=True):
+    """A file of events; each time that it is gone through it is read from its beginning."""
 
-    Raises:
-        EventFileError: the file can't be read.
-    """
-    try:
-        with path.open("rb") as file:
-            yield from lines_of(file, max_jump_ms)
-    except OSError as error:
-        msg = f"can't read the events in {path}: {error.strerror}"
-        raise EventFileError(msg) from None
+    path: Path
+    max_jump_ms: Millis
+
+    def __iter__(self) -> Iterator[Line]:
+        """Read it line by line; empty lines are passed over.
+
+        Raises:
+            EventFileError: the file can't be read.
+        """
+        try:
+            with self.path.open("rb") as file:
+                yield from lines_of(file, self.max_jump_ms)
+        except OSError as error:
+            msg = f"can't read the events in {self.path}: {error.strerror}"
+            raise EventFileError(msg) from None
+
+
+def read_lines(path: Path, max_jump_ms: Millis = DEFAULT_MAX_JUMP_DAYS * DAY_MS) -> EventFile:
+    """Return the lines of a file of events."""
+    return EventFile(path, max_jump_ms)
 
 
 def lines_of(file: BinaryIO, max_jump_ms: Millis = DEFAULT_MAX_JUMP_DAYS * DAY_MS) -> Iterator[Line]:

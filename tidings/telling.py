@@ -63,6 +63,7 @@ _PHRASES: Final[dict[str, str]] = {
     "execution_started": "begins (execution {execution})",
     "send_suppressed": "step {step} doesn't send: {reason}",
     "execution_ended": "ends: {reason}",
+    "quarantined": "she is quarantined: {reason}",
 }
 _ORDINALS: Final = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 _REFUSALS: Final[dict[str, str]] = {
@@ -175,6 +176,9 @@ def standing(story: Story) -> Iterator[str]:
     if customer is None:
         yield "Nothing is known of her (any more)."
         return
+    if story.kept is not None:
+        records = "1 record is" if story.kept == 1 else f"{story.kept} records are"
+        yield f"Quarantined: {records} kept until an operator releases her; `tidings dead-letters list` says how."
     segments = f", in segments {', '.join(customer.segments)}" if customer.segments else ""
     bought = "1 purchase" if customer.total_purchases == 1 else f"{customer.total_purchases} purchases"
     yield f"Stage {customer.lifecycle_stage}{segments}; {bought}."

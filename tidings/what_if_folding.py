@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from agents.beginning import Begun, begin, fold_until, latest_instant
 from agents.catalogues import Catalogues, StoredVersion, read_versions
+from agents.left_out import NOTHING, NOWHERE, LeftOutBy
 from agents.merged_log import merged_log, partition_log
 from agents.replaying import Reach, log_record
 from agents.shares import Couple, Share, called_by, can_fold_apart, couples_of
@@ -47,6 +48,8 @@ class Question(Struct, frozen=True, kw_only=True):
     snapshots: Path | None = None
     """A folder of snapshots, from which partitions go on; only with `since`."""
     topic_id: bytes = b""
+    left_out: LeftOutBy = NOWHERE
+    """What the rules couldn't do."""
 
     @property
     def records(self) -> int:
@@ -172,7 +175,8 @@ def _begun(question: Question, folder: Path) -> Begun:
         start, memory = (0, {}) if snapshot is None else (snapshot.next_offset, dict(snapshot.memory))
         read = read_partition(question.connection, question.prefix + CUSTOMER_LOG, number, start, reach.log_end)
         records = ([log_record(message, number) for message in messages] for messages in read)
-        stood[number] = fold_until(records, memory, len(question.reaches), catalogues.load, since, start)
+        left_out = question.left_out.get(number, NOTHING)
+        stood[number] = fold_until(records, memory, len(question.reaches), catalogues.load, since, start, left_out)
     return begin(stood, catalogues.load, since)
 
 
@@ -198,7 +202,9 @@ def _worlds(part: _Part, begun: Begun | None) -> WhatIf:
             answers_webhooks=in_force.stored.answers_webhooks, editing=Editing(mode=question.mode),
         )  # fmt: skip
 
-    return WhatIf(catalogues.load, edit, since, share=part.share, late=part.late, begun=begun)
+    return WhatIf(
+        catalogues.load, edit, since, share=part.share, late=part.late, begun=begun, left_out=question.left_out
+    )
 
 
 def _versions(question: Question) -> list[StoredVersion]:

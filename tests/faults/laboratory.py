@@ -8,6 +8,7 @@ each fault falls into traffic. In the end a stranger who reads committed records
 import itertools
 import os
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,15 +24,17 @@ from agents.catalogues import publish_catalogue
 from agents.ingest import RECORDS_PER_APPEND
 from schemas.instants import parse_instant
 from schemas.log import SEQUENCE, pack_number
+from schemas.quarantines import RULES
 from schemas.topics import schemas_topic, topics
 from streams.connection import Connection
 from streams.topics import committed_offsets, end_offsets, ensure_topics
+from tests.defective import DEFECT
 from tests.faults.cluster import Cluster
 from tests.faults.schedule import LINES_PER_FAULT, Fault
 from tests.faults.world import traffic
 from tests.kafka.foreign_producer import publish_ends
 from tests.kafka.processes import TOPIC_OF
-from tests.kafka.runs import PROGRAM, PUBLIC, Record, committed_messages, environment, read_by_a_stranger, simulated
+from tests.kafka.runs import PUBLIC, Record, committed_messages, environment, read_by_a_stranger, simulated
 from tidings.clock import monotonic_s, pause
 from tidings.event_file import Line, read_lines
 from tidings.supervisor import Ended, RestartPolicy, Supervisor
@@ -43,7 +46,12 @@ OPEN_WITHIN_S: Final = 15.0
 SLICES_S: Final = (0.05, 0.1, 0.2, 0.4)
 """How long the workers run between two looks: a look alone would leave them no time to begin anything."""
 MENDED_WITHIN_S: Final = 240.0
+COMPARED_WITHIN_S: Final = 1_800.0
+"""Where the rules raise, `simulate` begins again each time."""
 TOO_FEW_BYTES: Final = "100"
+BEHIND: Final = 100
+"""Lines between the one behind which a fault comes and the one on which the rules raise."""
+DEFECTIVE: Final = (sys.executable, "-m", "tests.defective")
 POISON: Final = b"\xff\xfepoison "
 
 
@@ -70,11 +78,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     different: int
     poison_lost: int
     poison_doubled: int
+    raised_lost: int
+    """Of the records on which the rules raised, those that are no dead letter."""
+    raised_doubled: int
 
     @property
     def is_right(self) -> bool:
         """Say whether nothing is missing, doubled or different."""
-        return not any((self.missing, self.doubled, self.different, self.poison_lost, self.poison_doubled))
+        wrong = (self.missing, self.doubled, self.different, self.poison_lost, self.poison_doubled)
+        return not any((*wrong, self.raised_lost, self.raised_doubled))
 
 
 class Laboratory:
@@ -85,7 +97,10 @@ class Laboratory:
         self._cluster, self._folder, self._faults = cluster, folder, faults
         self._bootstrap = cluster.bootstrap_servers
         self._connection = Connection(bootstrap_servers=self._bootstrap)
-        self._world = traffic(folder / "world", seed, LINES_PER_FAULT * len(faults))
+        # Right behind where the fault strikes, so that it falls into what it does.
+        defects = [fault.line + BEHIND for fault in faults if fault.kind == "rules_raise"]
+        self._raising = len(defects)
+        self._world = traffic(folder / "world", seed, LINES_PER_FAULT * len(faults), defects)
         self._lines = list(read_lines(self._world.events))
         self._supervisor = Supervisor(folder / "processes", policy=RestartPolicy(most_restarts=100_000))
         self._allowed = self._published = 0
@@ -128,7 +143,7 @@ class Laboratory:
 
     def _start(self, name: str, command: str) -> None:
         env = environment(self._folder, self._bootstrap, TIDINGS_TOPIC_PREFIX=PREFIX)
-        argv = [str(PROGRAM), command, "--clock", "log", "--folder", str(self._folder / name)]
+        argv = [*DEFECTIVE, command, "--clock", "log", "--folder", str(self._folder / name)]
         self._supervisor.start(name, argv, environment=env)
 
     def _publish(self) -> None:
@@ -197,7 +212,7 @@ class Laboratory:
             pause(next(slices))
         yield False
 
-    def _strike(self, fault: Fault) -> None:  # noqa: C901 -- one case a kind
+    def _strike(self, fault: Fault) -> None:  # noqa: C901, PLR0912 -- one case a kind
         worker = f"worker-{fault.target}"
         match fault.kind:
             case "kill_worker":
@@ -224,6 +239,10 @@ class Laboratory:
                 self._limit_decisions(TOO_FEW_BYTES)
             case "poison":
                 self._poison(fault)
+            case "rules_raise":
+                # It stands in the traffic that is published next; whoever has it next dies in the midst of it.
+                self._wait(lambda: self._published >= fault.line + BEHIND, "the record that raises is published")
+                _signal(self._supervisor.pid(worker), signal.SIGKILL)
 
     def _hold_and_mend(self, fault: Fault) -> None:
         """Let the fault last, then take it away; what has died comes back by itself."""
@@ -305,14 +324,16 @@ class Laboratory:
         return False
 
     def _compared(self) -> Verdict:
-        expected = Counter(map(_identity, wanted := simulated(self._world, self._folder)))
-        found_records = [one for one in read_by_a_stranger(self._bootstrap, PREFIX) if _has_a_line(one)]
+        wanted = simulated(self._world, self._folder, program=DEFECTIVE, within_s=COMPARED_WITHIN_S)
+        expected = Counter(map(_identity, wanted))
+        found_records = [
+            one for one in read_by_a_stranger(self._bootstrap, PREFIX, within_s=COMPARED_WITHIN_S) if _has_a_line(one)
+        ]
         found = Counter(map(_identity, found_records))
         bodies = {_identity(one): one for one in wanted}
-        poison = Counter(
-            value for one in committed_messages(self._connection, f"{PREFIX}dead-letters")
-            if (value := one.value() or b"").startswith(POISON)
-        )  # fmt: skip
+        letters = list(committed_messages(self._connection, f"{PREFIX}dead-letters"))
+        poison = Counter(value for one in letters if (value := one.value() or b"").startswith(POISON))
+        raised = Counter(value for one in letters if DEFECT in (value := one.value() or b""))
         return Verdict(
             records=sum(expected.values()),
             missing=(expected - found).total(),
@@ -320,6 +341,8 @@ class Laboratory:
             different=sum(bodies.get(_identity(one)) != one for one in found_records),
             poison_lost=self._poisoned - len(poison),
             poison_doubled=poison.total() - len(poison),
+            raised_lost=self._raising - len(raised),
+            raised_doubled=raised.total() - len(raised),
         )
 
 
@@ -329,8 +352,8 @@ def _identity(record: Record) -> tuple[str, str]:
 
 
 def _has_a_line(record: Record) -> bool:
-    """Say whether a record comes from the world: poison has no line in any file."""
-    return record["record"] != "dead_letter" or record.get("line") != 0
+    """Say whether a record is of a line that is no event: poison has none, and that the rules raise isn't the line's fault."""
+    return record["record"] != "dead_letter" or (record.get("line") != 0 and record["error_class"] != RULES)
 
 
 def _produce(producer: Producer, line: Line) -> None:

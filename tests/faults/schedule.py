@@ -12,7 +12,7 @@ import msgspec
 
 Kind = Literal[
     "kill_worker", "term_worker", "kill_ingest", "term_ingest", "zombie_worker", "join_and_leave", "kill_broker",
-    "pause_network", "full_disk", "refused_record", "poison", "move_leaders",
+    "pause_network", "full_disk", "refused_record", "poison", "rules_raise", "move_leaders",
 ]  # fmt: skip
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 NEEDS_THREE: Final = frozenset({"move_leaders"})

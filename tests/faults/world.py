@@ -1,6 +1,7 @@
 """The traffic that faults fall into: orders, carts, opens and words of a CRM, on all three public topics."""
 
 import random  # noqa: TID251 -- seeded
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -17,13 +18,17 @@ TYPES: Final = ("order_completed", "cart_updated", "page_viewed", "email_opened"
 RUBBISH: Final = b'{"event_id": "half an event'
 
 
-def traffic(folder: Path, seed: int, lines: int) -> World:
-    """Write a seed's definitions and events; one line in three hundred is rubbish."""
+def traffic(folder: Path, seed: int, lines: int, defects: Collection[int] = ()) -> World:
+    """Write a seed's definitions and events; one line in three hundred is rubbish.
+
+    On the lines of `defects` defective rules raise, each time for somebody else, of whom more comes.
+    """
+    defective = {number: f"c{place}" for place, number in enumerate(sorted(defects))}
     chance = random.Random(seed)  # noqa: S311 -- not a secret
     at, written = BEGIN, list[bytes]()
     for number in range(lines):
         at += chance.randrange(1, 8_000)
-        if chance.random() < 1 / 300:
+        if number not in defective and chance.random() < 1 / 300:
             written.append(RUBBISH)
             continue
         who = f"c{chance.randrange(CUSTOMERS)}"
@@ -34,6 +39,13 @@ def traffic(folder: Path, seed: int, lines: int) -> World:
             "customer_id": who,
             "properties": {"email": f"{who}@shop.example", "total": chance.randrange(50)},
         }
+        if number in defective:
+            who = defective[number]
+            event |= {
+                "customer_id": who,
+                "type": TYPES[0],
+                "properties": {"email": f"{who}@shop.example", "defect": True},
+            }
         written.append(msgspec.json.encode(event))
     documents = [_two_mails("thanks", "order_completed", several=True), HELLO]
     return written_world(folder, documents, b"\n".join(written) + b"\n", format_instant(at + DAY_MS))

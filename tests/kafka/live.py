@@ -1,13 +1,14 @@
 """Worker and ingest by the wall clock on a real Kafka, and a stranger who notes when each send can be read."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
+from schemas.events import Json
 from schemas.instants import Millis, format_instant, parse_instant
 from streams.connection import Connection
 from streams.topics import committed_offsets, end_offsets
@@ -60,9 +61,9 @@ class Live:
             (folder / f"{number}.json").write_bytes(msgspec.json.encode(document))
         self.say("apply", str(folder), "--yes")
 
-    def start(self, command: str) -> None:
+    def start(self, command: str, *, program: Sequence[str] = (str(PROGRAM),)) -> None:
         """Start `tidings worker` or `tidings ingest`, as a user would: the wall clock is the default."""
-        argv = [str(PROGRAM), command, "--folder", str(self.folder / command)]
+        argv = [*program, command, "--folder", str(self.folder / command)]
         self.supervisor.start(command, argv, environment=self.env)
 
     def stop(self, *commands: str) -> None:
@@ -85,11 +86,9 @@ class Live:
             for topic in topics
         )
 
-    def publish(
-        self, name: str, customer: str, *, topic: str = "behavioral-events", preferences: Document | None = None
-    ) -> Millis:
+    def publish(self, name: str, customer: str, *, topic: str = "behavioral-events", **properties: Json) -> Millis:
         """Publish an event of now; return its instant."""
-        instant, more = wall_ms(), {} if preferences is None else {"preferences": preferences}
+        instant = wall_ms()
         self._published += 1
         value = msgspec.json.encode(
             {
@@ -97,7 +96,7 @@ class Live:
                 "type": name,
                 "customer_id": customer,
                 "occurred_at": format_instant(instant),
-                "properties": {"email": f"{customer}@shop.example", **more},
+                "properties": {"email": f"{customer}@shop.example", **properties},
             }
         )
         self._producer.produce(f"{self.prefix}{topic}", value=value, timestamp=instant)

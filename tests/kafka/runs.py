@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -62,27 +62,31 @@ def environment(folder: Path, bootstrap: str | None = None, **more: str) -> Mapp
     return {**kept, **kafka, "TIDINGS_DATA_DIR": str(folder), **more}
 
 
-def tidings(*words: str, env: Mapping[str, str], within_s: float = WITHIN_S) -> subprocess.CompletedProcess[str]:
+def tidings(
+    *words: str, env: Mapping[str, str], within_s: float = WITHIN_S, program: Sequence[str] = (str(PROGRAM),)
+) -> subprocess.CompletedProcess[str]:
     """Run the program to its end; whatever happens, no user sees a traceback."""
-    argv = [str(PROGRAM), *words]
+    argv = [*program, *words]
     done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=within_s, check=False)  # noqa: S603
     assert "Traceback" not in done.stderr + done.stdout, done.stderr
     return done
 
 
-def simulated(world: World, folder: Path) -> list[Record]:
+def simulated(
+    world: World, folder: Path, *, program: Sequence[str] = (str(PROGRAM),), within_s: float = WITHIN_S
+) -> list[Record]:  # fmt: skip
     """Return the records of `simulate`, in its order."""
-    done = tidings("simulate", *world.arguments, env=environment(folder))
+    done = tidings("simulate", *world.arguments, env=environment(folder), program=program, within_s=within_s)
     assert done.returncode == 0, done.stderr
     return records(done.stdout)
 
 
 def read_by_a_stranger(
-    bootstrap: str, prefix: str, *registry: str, python: Path = Path(sys.executable)
+    bootstrap: str, prefix: str, *registry: str, python: Path = Path(sys.executable), within_s: float = WITHIN_S
 ) -> list[Record]:
     """Return the records in the outbound topics, read by a program that knows nothing of ours."""
     argv = [str(python), "-I", str(READER), bootstrap, prefix, *registry]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=WITHIN_S, check=False)  # noqa: S603
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=within_s, check=False)  # noqa: S603
     assert done.returncode == 0, done.stderr
     return records(done.stdout)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from streams.connection import Connection
-from streams.fold import Folded, Output, Record
+from streams.fold import CannotFold, Folded, Output, Record
 from streams.worker import run_fold_worker
 from tidings.clock import fresh_bytes, wall_ms
 
@@ -35,6 +35,8 @@ class Counting:
                 self._position = int(value)
             else:
                 self._counts[key] = int(value)
+
+    def leave_out(self, found: Sequence[CannotFold]) -> None: ...
 
     def next_offset(self) -> int | None:
         return self._position

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from streams.connection import Connection
-from streams.fold import Folded, Output, Record
+from streams.fold import CannotFold, Folded, Output, Record
 from streams.worker import run_fold_worker
 from tidings.clock import fresh_bytes, wall_ms
 
@@ -37,6 +37,8 @@ class Waking:
                 self._due.pop(key, None)
             elif key.startswith(b"c:"):
                 self._due[key] = int(value)
+
+    def leave_out(self, found: Sequence[CannotFold]) -> None: ...
 
     def next_offset(self) -> int | None:
         return self._position

@@ -28,6 +28,7 @@ from schemas.topics import (
     DECISIONS,
     OUTBOUND_TOPICS,
     PUBLIC_TOPICS,
+    QUARANTINES,
     SEND_TOPICS,
 )
 from streams.batches import Batch
@@ -105,7 +106,9 @@ class Application:
         chance = self._odds.chance
         self._count = chance.choice((1, 2, 3))
         self._public_count = chance.choice((1, 1, 2))
-        names = dict.fromkeys((CUSTOMER_LOG, CUSTOMERS_CHANGELOG, DEAD_LETTERS, *OUTBOUND_TOPICS), self._count)
+        names = dict.fromkeys(
+            (CUSTOMER_LOG, CUSTOMERS_CHANGELOG, DEAD_LETTERS, QUARANTINES, *OUTBOUND_TOPICS), self._count
+        )
         self._broker = Broker(names | dict.fromkeys(PUBLIC_TOPICS, self._public_count))
         self._shore = Shore(self._broker, self._odds)
         public = [place for place in self._broker.partitions if place[0] in PUBLIC_TOPICS]

@@ -363,6 +363,11 @@ class SimulatedReader:
         self._opened.append(tp)
         self._shore._move()
 
+    def close_one(self, tp: TP) -> None:
+        """Let nothing come of a partition until it is opened again."""
+        self._opened = [one for one in self._opened if one != tp]
+        self._held.discard(tp)
+
     def hold(self, tp: TP) -> None:
         """Take no more for now."""
         self._held.add(tp)

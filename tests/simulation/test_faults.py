@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from agents import engine, identity
+from tests.defective import defective_decide
 from tests.simulation.application import Broken
 from tests.simulation.broken import BROKEN
 from tests.simulation.judging import judged
@@ -26,6 +28,18 @@ def test_what_comes_out_is_what_simulate_gives_and_the_same_twice(start: int) ->
         freezes += sum("freezes" in line for line in verdict.trace)
     assert deaths > 50, "hardly anybody died"
     assert freezes > 5, "hardly anybody froze"
+
+
+@pytest.mark.parametrize("start", range(0, SEEDS, 50))
+def test_where_the_rules_raise_for_some_it_is_what_simulate_gives(start: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever dies meanwhile: the same are set aside at the same records, and everybody else has all of hers."""
+    for module in (engine, identity):
+        monkeypatch.setattr(module, "decide", defective_decide)
+    quarantined = 0
+    for seed in range(start, start + 50):
+        verdict = judged(seed, with_defects=True)
+        quarantined += sum(b'"kind":"quarantined"' in record for record in verdict.records)
+    assert quarantined > 50, "hardly anybody was set aside"
 
 
 @pytest.mark.parametrize("what", BROKEN)

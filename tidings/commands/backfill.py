@@ -13,6 +13,7 @@ from agents.backfilling import Backfill, Standing, hours, refused_since, sent_at
 from agents.catalogues import Catalogues, StoredVersion, read_versions, same_set
 from agents.customers import CustomerFold
 from agents.handing_over import HandOver
+from agents.left_out import read_left_out
 from agents.merged_log import merged_log
 from agents.replaying import Reach, reach_of
 from agents.world import LogRecord
@@ -121,7 +122,7 @@ def _standing(shadow: "_Shadow", owned: Owned, definitions: Definitions, since: 
 def _hand_over(going: Going, shadow: "_Shadow", reaches: dict[int, Reach], since: Millis) -> None:
     """Read the log to where it ends, and hand over from there."""
     partitions = sorted(reaches)
-    work = HandOver(shadow.worlds, shadow.made, partitions, lambda: shadow.fold(len(partitions)))
+    work = HandOver(shadow.worlds, shadow.made, partitions, lambda number: shadow.fold(number, len(partitions)))
     try:
         _read(going.connection, going.prefix, reaches, work.take, since)
         work.fold()
@@ -244,19 +245,21 @@ class _Shadow:
         self._stored = {version.stored.number: version for version in versions}
         self._with_it: dict[int, Catalogue] = {}
         self._catalogues = Catalogues(connection, prefix, definitions_from_documents)
+        self._left_out = read_left_out(connection, prefix)
         self.made: Made = {}
         """What each message of the shadow was made of."""
         self.worlds = Backfill(
-            self._catalogues.load, self._add, None if since <= self._first_at else since, lag_ms=LAG_MS
-        )
+            self._catalogues.load, self._add, None if since <= self._first_at else since, lag_ms=LAG_MS,
+            left_out=self._left_out,
+        )  # fmt: skip
 
-    def fold(self, partitions: int) -> CustomerFold:
-        """Return a fold of one partition as the log has it."""
+    def fold(self, partition: int, partitions: int) -> CustomerFold:
+        """Return a fold of a partition as the log has it."""
 
         async def load(number: int) -> Catalogue:
             return self._catalogues.load(number)
 
-        return CustomerFold(self._prefix, load, partitions)
+        return CustomerFold(self._prefix, load, partitions, left_out=self._left_out.get(partition))
 
     def _add(self, number: int, at: Millis) -> Catalogue:
         if number not in self._stored:

@@ -17,8 +17,10 @@ from agents.dead_letters import Outcome, deed_of, read_letters, read_settled, se
 from schemas.dead_letters import Deed, Letter, Settled
 from schemas.errors import TidingsError
 from schemas.events import MAX_EVENT_BYTES
+from schemas.instants import Millis
 from streams.connection import Connection
 from tidings.clock import wall_ms
+from tidings.commands.moments import AtOption, read_at
 from tidings.commands.processes import reached
 from tidings.letters import (
     Choice,
@@ -34,7 +36,8 @@ from tidings.settings import process_environment, read_settings
 from tidings.usage import WrongUsage
 
 IdArgument = Annotated[
-    str, typer.Argument(metavar="ID", help="The name that `list` gives it: topic/partition/offset.", show_default=False)
+    str,
+    typer.Argument(metavar="ID", help="The name that `list` gives it: topic/partition/offset.", show_default=False),
 ]
 IdsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[ID]…", help="Single ones, by name.", show_default=False)
@@ -192,11 +195,15 @@ def retry_letters(
     ] = None,
     again: AgainOption = False,
     yes: YesOption = False,
+    at: AtOption = None,
 ) -> None:
-    """Put dead letters back on their public topics: same key, value, headers and timestamp, each once."""
+    """Put dead letters back on their public topics: same key, value, headers and timestamp, each once.
+
+    One on which the rules raised releases its customer: it has its turn once more, and then what came for her since.
+    """
     choice = _choice("retry", letter_ids, error_class, topic, since, everything=everything)
     edited = None if file is None else _read_edited(file, choice)
-    _settle("retried", choice, again=again, edited=edited, yes=yes)
+    _settle("retried", choice, again=again, edited=edited, yes=yes, at=read_at(at))
 
 
 @app.command("discard")
@@ -207,9 +214,14 @@ def discard_letters(
     since: SinceOption = None,
     everything: AllOption = False,
     yes: YesOption = False,
+    at: AtOption = None,
 ) -> None:
-    """Lay dead letters aside: `list` shows them no more. They stay in the topic until its retention is over."""
-    _settle("discarded", _choice("discard", letter_ids, error_class, topic, since, everything=everything), yes=yes)
+    """Lay dead letters aside: `list` shows them no more. They stay in the topic until its retention is over.
+
+    One on which the rules raised releases its customer without it: only what came for her since has its turn.
+    """
+    choice = _choice("discard", letter_ids, error_class, topic, since, everything=everything)
+    _settle("discarded", choice, yes=yes, at=read_at(at))
 
 
 class _Picked(Struct):
@@ -234,6 +246,9 @@ def _pick(desk: _Desk, choice: Choice, edited: bytes | None, *, again: bool) -> 
         if not again and not desk.is_open(letter):
             picked.settled_before += 1
             continue
+        if edited is not None and letter.is_of_log:
+            msg = f"{printable(letter.id)} is of the customer log, which is never changed: retry it without --file"
+            raise TidingsError(msg)
         wrong = is_still_wrong(letter, desk.prefix, letter.value if edited is None else edited)
         if edited is not None and wrong is not None:
             msg = f"what the file holds is no event either: {printable(wrong)}"
@@ -244,7 +259,9 @@ def _pick(desk: _Desk, choice: Choice, edited: bytes | None, *, again: bool) -> 
     return picked
 
 
-def _settle(deed: Deed, choice: Choice, *, yes: bool, again: bool = False, edited: bytes | None = None) -> None:
+def _settle(
+    deed: Deed, choice: Choice, *, yes: bool, again: bool = False, edited: bytes | None = None, at: Millis | None
+) -> None:  # fmt: skip
     desk = _open_desk()
     picked = _pick(desk, choice, edited, again=again)
     _require_found(choice, picked.found)
@@ -261,7 +278,7 @@ def _settle(deed: Deed, choice: Choice, *, yes: bool, again: bool = False, edite
         _ask(f"{_count(len(picked.letters))} ({by_class}) to be {_DONE[deed]}.", yes=yes)
     outcome = settle(
         desk.connection, desk.prefix, (one for one in desk.letters(choice) if (one.id, one.digest) in picked.letters),
-        deed, wall_ms(), again=again, edited=edited, gone=desk.settled.keys() - picked.kept,
+        deed, wall_ms(), again=again, edited=edited, gone=desk.settled.keys() - picked.kept, at=at,
     )  # fmt: skip
     _report(desk, deed, outcome)
 
@@ -271,7 +288,7 @@ def _report(desk: _Desk, deed: Deed, outcome: Outcome) -> None:
     if outcome.settled_before:
         typer.echo(f"{_count(outcome.settled_before)} settled by somebody else meanwhile.")
     if outcome.without_topic:
-        msg = f"{_count(outcome.without_topic)} of no public topic of {desk.prefix}…; that can only be discarded"
+        msg = f"{_count(outcome.without_topic)} of no topic of {desk.prefix}… that things can be put back on"
         raise TidingsError(msg)
 
 

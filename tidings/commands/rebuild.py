@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from agents.catalogues import Catalogues
+from agents.left_out import read_left_out
 from agents.rebuilding import Rebuild, needs_rebuilding, rebuild_partition, refuse_beside_workers
 from agents.replaying import ReplayPlan
 from journeys.validation import definitions_from_documents
@@ -45,6 +46,7 @@ def rebuild_command(
     plan = ReplayPlan(
         connection=connection, prefix=prefix, partitions=count, topic_id=topic_id,
         snapshots=snapshots, registry_url=settings.schema_registry_url,
+        left_out=read_left_out(connection, prefix),
     )  # fmt: skip
     catalogues = Catalogues(connection, prefix, definitions_from_documents)
     group = prefix + WORKER_GROUP

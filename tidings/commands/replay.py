@@ -13,6 +13,7 @@ from agents.catalogues import read_versions
 from agents.comparing import Difference, Span
 from agents.customers import Position
 from agents.kept_log import KeptPartition, kept_log, nothing_in
+from agents.left_out import read_left_out
 from agents.replaying import (
     Cause,
     PartitionReplay,
@@ -131,7 +132,7 @@ def replay(
     plan = ReplayPlan(
         connection=connection, prefix=prefix, partitions=count, topic_id=topic_id,
         within=within, customers=keys, offsets=_offsets(offsets, partitions or []), snapshots=snapshots,
-        registry_url=settings.schema_registry_url,
+        registry_url=settings.schema_registry_url, left_out=read_left_out(connection, prefix),
     )  # fmt: skip
     chosen = _chosen(partitions, count) or (partitions_of(keys, count) if keys else sorted(reaches))
     reaches = {number: reaches[number] for number in chosen}

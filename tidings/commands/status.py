@@ -204,6 +204,11 @@ def inside_in_words(found: Inside | None) -> dict[str, str]:
         if found.customers_held
         else "nobody"
     )
+    if found.customers_quarantined:
+        told["Quarantined"] = (
+            f"{_customers(found.customers_quarantined)}, for whom the rules raised; `tidings dead-letters list --class"
+            " rules` says where, `retry` releases them"
+        )
     return told
 
 
@@ -211,7 +216,7 @@ def letters_in_words(letters: Letters) -> str:
     """Say how many records were no events."""
     if not letters.kept:
         return "none"
-    count = "1 public record was no event" if letters.kept == 1 else f"{letters.kept:,} public records were no events"
+    count = "1 record couldn't be taken" if letters.kept == 1 else f"{letters.kept:,} records couldn't be taken"
     return f"{count}, the last published at {letters.last_at}; `tidings dead-letters list` says why"
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from agents.left_out import read_left_out
 from agents.replaying import Reach
 from schemas.editing import Mode
 from schemas.errors import TidingsError
@@ -36,6 +37,7 @@ def what_if(
     question = Question(
         connection=connection, prefix=prefix, reaches=reaches, documents=load_valid_folder(folder).documents,
         since=since, until=until, mode=mode, snapshots=snapshots, topic_id=topic_id,
+        left_out=read_left_out(connection, prefix),
     )  # fmt: skip
     if snapshots is None:
         _refuse_cut_log(prefix, reaches)

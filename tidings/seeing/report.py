@@ -91,6 +91,7 @@ class Inside(Struct, frozen=True, kw_only=True):
     clock_ahead_seconds: float | None
     customers_held: int
     records_held: int
+    customers_quarantined: int
 
 
 class Crowd(Struct, frozen=True, kw_only=True):
@@ -239,6 +240,7 @@ def inside(samples: Sequence[Samples]) -> Inside | None:
         clock_ahead_seconds=max(apart, key=abs, default=None),
         customers_held=int(total(workers, "tidings_customers_held")),
         records_held=int(total(workers, "tidings_customers_held_records")),
+        customers_quarantined=int(total(workers, "tidings_customers_quarantined")),
     )
 
 

@@ -37,7 +37,7 @@ def work() -> Iterator[HandOver]:
     async def found(number: int) -> Catalogue:
         return load(number)
 
-    one = HandOver(Backfill(load, with_it, None), made, [0, 1], lambda: CustomerFold("t.", found, 1))
+    one = HandOver(Backfill(load, with_it, None), made, [0, 1], lambda _: CustomerFold("t.", found, 1))
     yield one
     one.close()
 

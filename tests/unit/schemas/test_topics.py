@@ -9,7 +9,7 @@ NAMES = [
     *("behavioral-events", "engagement-events", "crm-events"),
     *("customer-log", "customers-changelog", "definitions"),
     *("email-sends", "sms-sends", "push-sends", "social-sends"),
-    *("decisions", "webhook-calls", "dead-letters"),
+    *("decisions", "webhook-calls", "dead-letters", "quarantines"),
 ]
 DAY_MS = 24 * 60 * 60 * 1000
 LONGEST_MS = "9223372036854775807"
@@ -44,7 +44,7 @@ def test_no_topic_judges_a_record_by_its_year(clock: Clock) -> None:
     ("clock", "days"),
     [
         ("log", {}),
-        ("wall", {"customer-log": 400, "decisions": 90} | dict.fromkeys((*NAMES[:3], *NAMES[6:10], *NAMES[11:]), 30)),
+        ("wall", {"customer-log": 400, "decisions": 90} | dict.fromkeys((*NAMES[:3], *NAMES[6:10], *NAMES[11:13]), 30)),
     ],
 )
 def test_retention_is_by_age_live_and_endless_in_the_logs_own_clock(clock: Clock, days: dict[str, int]) -> None:

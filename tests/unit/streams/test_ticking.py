@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 
-from streams.fold import Folded, Output, Record
+from streams.fold import CannotFold, Folded, Output, Record
 from streams.ticking import LOOK_AGAIN_S, TICK_EVERY_S, Ticking
 
 
@@ -23,6 +23,8 @@ class Alarm:
         self.under_way = None
 
     def restore(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None: ...
+
+    def leave_out(self, found: Sequence[CannotFold]) -> None: ...
 
     def next_offset(self) -> int | None: ...
 

@@ -5,8 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from agents import engine, identity
 from schemas.events import Json
 from schemas.instants import HOUR_MS, Millis
+from tests.defective import defective_decide
 from tests.journey import START, Document, after, compiled, mail, wait, workflow
 from tests.strategies import Line, as_file
 from tidings.event_file import EventFileError, read_lines
@@ -26,8 +28,8 @@ def run(tmp_path: Path, lines: list[Line], until: Millis | None = None) -> tuple
     return [msgspec.json.decode(record, type=dict[str, Json]) for record in written], tally
 
 
-def signup(at: Millis = 0, customer: str = "ada") -> Line:
-    properties: Document = {"email": f"{customer}@shop.example"}
+def signup(at: Millis = 0, customer: str = "ada", **more: Json) -> Line:
+    properties: Document = {"email": f"{customer}@shop.example", **more}
     return {
         "event_id": f"e{at}{customer}",
         "customer_id": customer,
@@ -82,3 +84,19 @@ def test_absent_fields_are_null(tmp_path: Path) -> None:
 
 def test_an_empty_file_gives_nothing(tmp_path: Path) -> None:
     assert run(tmp_path, [])[0] == []
+
+
+def test_where_the_rules_raise_it_begins_again_and_writes_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two are set aside, each with one decision; what was written before the second is there once."""
+    lines = [signup(customer=customer) for customer in ("ada", "bob", "eve")]
+    bad = [signup(2 * HOUR_MS, customer, defect=True) for customer in ("bob", "ada")]
+    expected, _ = run(tmp_path, lines)
+    for module in (engine, identity):
+        monkeypatch.setattr(module, "decide", defective_decide)
+    records, tally = run(tmp_path, [*lines, *bad, signup(3 * HOUR_MS, "bob")])
+    assert records[: len(expected)] == expected
+    assert [record["customer_id"] for record in records if record.get("kind") == "quarantined"] == ["bob", "ada"]
+    assert len(sends(records)) == 3
+    assert tally.sends == 3

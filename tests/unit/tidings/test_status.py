@@ -17,6 +17,7 @@ QUIET = Inside(
     clock_ahead_seconds=0.0,
     customers_held=0,
     records_held=0,
+    customers_quarantined=0,
 )
 WELL = Report(
     kafka="k:9092",
@@ -66,7 +67,7 @@ def test_where_all_is_well_it_reads_so() -> None:
         ({"stopped": ["everything"]}, "Stopped", "everything"),
         ({"stopped": ["channel sms"], "stopped_differs": True}, "Stopped", "channel sms (partitions differ: not all have read the command yet)"),
         ({"last_decision": None}, "Decisions", "none yet"),
-        ({"dead_letters": Letters(kept=4, last_at="2026-03-02T08:00:00.000Z")}, "Dead letters", "4 public records were no events, the last published at 2026-03-02T08:00:00.000Z; `tidings dead-letters list` says why"),
+        ({"dead_letters": Letters(kept=4, last_at="2026-03-02T08:00:00.000Z")}, "Dead letters", "4 records couldn't be taken, the last published at 2026-03-02T08:00:00.000Z; `tidings dead-letters list` says why"),
         ({"inside": msgspec.structs.replace(QUIET, time_behind_seconds=9.9)}, "Timers", "1 customer with something due at some time, none overdue"),
         ({"inside": msgspec.structs.replace(QUIET, time_behind_seconds=10.0)}, "Timers", "1 customer with something due at some time, none overdue; they fire 10 s late, until the ingest has read further"),
         ({"inside": None}, "Timers", "not known: no worker could be asked; --process names one on another machine"),
