@@ -31,6 +31,7 @@ from tidings.supervisor import Supervisor
 PATIENCE_S: Final = 300.0
 """How long what is waited for may take, unless said otherwise."""
 PROGRAM: Final = Path(sys.executable).parent / "tidings"
+GUEST: Final = "worker-guest"
 TEXT: Final = "It is time. " + "What you have looked at is still there, and so is the offer of last week. " * 7
 
 
@@ -140,6 +141,20 @@ class LiveSystem:
         """End the workers in order."""
         for number in range(self.workers):
             self.supervisor.stop(f"worker-{number}")
+
+    def restart_worker(self, number: int) -> None:
+        """End a worker in order, and start it again."""
+        self.supervisor.stop(f"worker-{number}")
+        self._start("worker", f"worker-{number}")
+
+    def begin_guest(self) -> None:
+        """Let one more worker join."""
+        self._start("worker", GUEST)
+
+    def end_guest(self) -> None:
+        """Let the one that joined leave, if it is there."""
+        if self.supervisor.pid(GUEST) is not None:
+            self.supervisor.stop(GUEST)
 
     def _start(self, command: str, name: str) -> None:
         argv = [str(PROGRAM), command, "--folder", str(self.folder / (self.prefix + name))]
