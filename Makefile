@@ -93,7 +93,7 @@ registry: setup
 # The two downloads don't wait for each other.
 setup:
 	@$(MAKE) --silent -j2 .venv/.complete $(CACHE)/cdnow/CDNOW_master.txt $(CACHE)/kafka/.complete
-	@$(MAKE) --silent $(CACHE)/kafka/.archived journeys/_hot.built
+	@$(MAKE) --silent $(CACHE)/kafka/.archived journeys/_hot.built schemas/_hot.built
 
 $(UV): .ci/uv.lock
 	@.ci/needs python '$(PYTHON)'
@@ -125,13 +125,13 @@ $(CACHE)/wheels/.complete: requirements.lock
 
 # The hottest functions, compiled; without a compiler their Python twins do the same. No fused multiplications: a
 # score is to have the same bits from both.
-journeys/_hot.built: journeys/_hot.c .venv/.complete
-	@rm -f journeys/_hot.*.so
+%/_hot.built: %/_hot.c .venv/.complete
+	@rm -f $*/_hot.*.so
 	@$${CC:-cc} -O2 -ffp-contract=off -shared -fPIC \
-		-I"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')" journeys/_hot.c -lm \
-		-o "journeys/_hot$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')" \
-		2>$(CACHE)/compile.log || { rm -f journeys/_hot.*.so; \
-		echo "setup: nothing compiled ($(CACHE)/compile.log says why); Tidings is slower, and otherwise the same"; }
+		-I"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')" $< -lm \
+		-o "$*/_hot$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_config_var("EXT_SUFFIX"))')" \
+		2>$(CACHE)/compile.log || { rm -f $*/_hot.*.so; \
+		echo "setup: $< isn't compiled ($(CACHE)/compile.log says why); Tidings is slower, and otherwise the same"; }
 	@touch $@
 
 $(CACHE)/cdnow/CDNOW_master.txt: .ci/lifetimes.lock .ci/cdnow.sha256
@@ -181,4 +181,4 @@ $(CACHE)/kafka/.archived: $(CACHE)/kafka/.complete .venv/.complete
 
 clean:
 	@[ ! -x $(BIN)/tidings ] || $(BIN)/tidings kafka stop
-	rm -rf journeys/_hot.*.so journeys/_hot.built .venv .tidings .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .mutants
+	rm -rf journeys/_hot.*.so journeys/_hot.built schemas/_hot.*.so schemas/_hot.built .venv .tidings .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .mutants

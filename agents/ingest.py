@@ -24,6 +24,7 @@ from faust.types import TP
 from msgspec.structs import replace
 
 from agents.watermarks import COMMIT_EVERY_S, telling
+from schemas.compiled import translate
 from schemas.events import (
     LINKING_TYPES,
     STREAM_OF_TOPIC,
@@ -135,25 +136,28 @@ class _Translator:
             appended: our clock, packed; None in the log's own clock, where nothing is late.
         """
         self._count += 1
-        try:
-            event = read_public_record(record.value or b"", self._streams[tp.topic], self._around.schema_of)
-        except InvalidEvent as problem:
-            target = (self._dead_letters, tp.partition % self._partitions)
-            self._around.count_dead_letter(problem.error_class)
-            self._waiting[target].append(dead_letter(record, tp, problem))
-            return
         source = Source(self._around.topic_ids[tp.topic], tp.partition, record.offset)
         stamp = [] if appended is None else [(APPENDED, appended)]
-        if event.type in LINKING_TYPES:
-            self._take_linking(event, source, timestamp, stamp, header(record.headers, SEQUENCE))
-            return
-        key = customer_key(event)
-        headers = [(SOURCE, pack_source(source)), *stamp]
         sequence = header(record.headers, SEQUENCE)
+        translated = translate(record.value or b"", self._streams[tp.topic])
+        if translated is None:
+            try:
+                event = read_public_record(record.value or b"", self._streams[tp.topic], self._around.schema_of)
+            except InvalidEvent as problem:
+                target = (self._dead_letters, tp.partition % self._partitions)
+                self._around.count_dead_letter(problem.error_class)
+                self._waiting[target].append(dead_letter(record, tp, problem))
+                return
+            if event.type in LINKING_TYPES:
+                self._take_linking(event, source, timestamp, stamp, sequence)
+                return
+            translated = customer_key(event), encode_event(event)
+        key, value = translated
+        headers = [(SOURCE, pack_source(source)), *stamp]
         if sequence is not None:
             headers.append((SEQUENCE, sequence))
         self._waiting[self._log, partition_of(key, self._partitions)].append(
-            NewRecord(key=key, value=encode_event(event), timestamp=timestamp, headers=tuple(headers))
+            NewRecord(key=key, value=value, timestamp=timestamp, headers=tuple(headers))
         )
 
     def _take_linking(

@@ -26,7 +26,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Hide what is compiled, before anything imports it."""
     if config.getoption("--plain"):
-        sys.modules["journeys._hot"] = None  # type: ignore[assignment]  # how an import is told that there is none
+        for name in ("journeys._hot", "schemas._hot"):
+            sys.modules[name] = None  # type: ignore[assignment]  # how an import is told that there is none
 
 
 @pytest.fixture

@@ -164,6 +164,7 @@ class Application:
     def _publish(self, output: Output) -> None:
         if output.topic == CUSTOMER_LOG:
             assert output.partition is not None
+            assert output.key is not None
             assert output.partition == partition_of(output.key, len(self._lanes))
             self._append(self._lanes[output.partition], output.key, output.value, output.timestamp, output.headers)
         else:
