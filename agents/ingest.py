@@ -21,7 +21,6 @@ from typing import Final
 
 import msgspec
 from faust.types import TP
-from msgspec.structs import replace
 
 from agents.watermarks import COMMIT_EVERY_S, telling
 from schemas.compiled import translate
@@ -42,12 +41,12 @@ from schemas.log import (  # fmt: skip
     SEQUENCE,
     SOURCE,
     FinalMark,
-    Source,
     encode_event,
     encode_mark,
     header,
     pack_number,
-    pack_source,
+    pack_origin,
+    pack_place_in_origin,
     unpack_number,
 )
 from schemas.topics import CUSTOMER_LOG, DEAD_LETTERS, WATERMARKS
@@ -56,6 +55,7 @@ from streams.appending import Appender, NewRecord
 from streams.batches import Batch
 from streams.fold import Header, Record
 from streams.partitions import partition_of
+from streams.record_batch import RawRecord
 from streams.sources import Sources
 
 MOST_WAITING: Final = 20_000
@@ -102,8 +102,17 @@ def dead_letter(record: Record, tp: TP, problem: InvalidEvent) -> NewRecord:
         key=record.key,
         value=record.value,
         timestamp=record.timestamp,
-        headers=(*record.headers, *found.items()),
+        headers=[*record.headers, *found.items()],
     )
+
+
+class _Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """A public partition, and what all of its records have in common in the log."""
+
+    tp: TP
+    stream: Stream
+    packed: bytes
+    """The beginning of their sources."""
 
 
 class _Translator:
@@ -114,10 +123,14 @@ class _Translator:
         self._appender = appender
         self._partitions = partitions
         self._streams = {around.prefix + name: stream for name, stream in STREAM_OF_TOPIC.items()}
-        self._waiting: dict[tuple[str, int], list[NewRecord]] = defaultdict(list)
+        self._waiting: dict[tuple[str, int], list[RawRecord]] = defaultdict(list)
+        self._for_log = self._new_lists()
         self._count = 0
         self._log = around.prefix + CUSTOMER_LOG
         self._dead_letters = around.prefix + DEAD_LETTERS
+
+    def _new_lists(self) -> list[list[RawRecord]]:
+        return [[] for _ in range(self._partitions)]
 
     async def prepare(self, records: Iterable[Record]) -> None:
         """Look up the schemas that these records need and that aren't known yet."""
@@ -126,55 +139,64 @@ class _Translator:
             if number is not None and self._around.schema_of(number) is None:
                 await asyncio.to_thread(self._around.look_up_schema, number)
 
-    def take(self, tp: TP, record: Record, timestamp: Millis, appended: bytes | None = None) -> None:
+    def origin(self, tp: TP) -> _Origin:
+        """Return what the records of a public partition have in common."""
+        packed = pack_origin(self._around.topic_ids[tp.topic], tp.partition)
+        return _Origin(tp=tp, stream=self._streams[tp.topic], packed=packed)
+
+    def take(self, origin: _Origin, record: Record, timestamp: Millis, stamp: tuple[Header, ...] = ()) -> None:
         """Translate one record; it leaves with the next `append`.
 
         Args:
-            tp: where it came from.
+            origin: where it came from.
             record: as it was published.
             timestamp: its time in the log, epoch milliseconds.
-            appended: our clock, packed; None in the log's own clock, where nothing is late.
+            stamp: the header with our clock; none in the log's own clock, where nothing is late.
         """
         self._count += 1
-        source = Source(self._around.topic_ids[tp.topic], tp.partition, record.offset)
-        stamp = [] if appended is None else [(APPENDED, appended)]
-        sequence = header(record.headers, SEQUENCE)
-        translated = translate(record.value or b"", self._streams[tp.topic])
+        value = record.value or b""
+        translated = translate(value, origin.stream)
         if translated is None:
-            try:
-                event = read_public_record(record.value or b"", self._streams[tp.topic], self._around.schema_of)
-            except InvalidEvent as problem:
-                target = (self._dead_letters, tp.partition % self._partitions)
-                self._around.count_dead_letter(problem.error_class)
-                self._waiting[target].append(dead_letter(record, tp, problem))
+            translated = self._translate_plainly(origin, record, timestamp, stamp)
+            if translated is None:
                 return
-            if event.type in LINKING_TYPES:
-                self._take_linking(event, source, timestamp, stamp, sequence)
-                return
-            translated = customer_key(event), encode_event(event)
         key, value = translated
-        headers = [(SOURCE, pack_source(source)), *stamp]
+        headers = [(SOURCE, origin.packed + pack_place_in_origin(record.offset, 0)), *stamp]
+        sequence = header(record.headers, SEQUENCE)
         if sequence is not None:
             headers.append((SEQUENCE, sequence))
-        self._waiting[self._log, partition_of(key, self._partitions)].append(
-            NewRecord(key=key, value=value, timestamp=timestamp, headers=tuple(headers))
-        )
+        self._for_log[partition_of(key, self._partitions)].append((key, value, timestamp, headers))
+
+    def _translate_plainly(
+        self, origin: _Origin, record: Record, timestamp: Millis, stamp: tuple[Header, ...]
+    ) -> tuple[bytes, bytes] | None:
+        """Return key and value, or None: nothing is left to do."""
+        try:
+            event = read_public_record(record.value or b"", origin.stream, self._around.schema_of)
+        except InvalidEvent as problem:
+            target = (self._dead_letters, origin.tp.partition % self._partitions)
+            self._around.count_dead_letter(problem.error_class)
+            self._waiting[target].append(dead_letter(record, origin.tp, problem))
+            return None
+        if event.type in LINKING_TYPES:
+            self._take_linking(event, origin, record, timestamp, stamp)
+            return None
+        return customer_key(event), encode_event(event)
 
     def _take_linking(
-        self, event: Event, source: Source, timestamp: Millis, stamp: list[Header], sequence: bytes | None
+        self, event: Event, origin: _Origin, record: Record, timestamp: Millis, stamp: tuple[Header, ...]
     ) -> None:
         """Translate an event that may make one of two customers, into a record for each."""
         value = encode_event(event)
+        sequence = header(record.headers, SEQUENCE)
         for nth, (key, link) in enumerate(log_records(event)):
-            headers = [(SOURCE, pack_source(replace(source, nth=nth))), *stamp]
+            headers = [(SOURCE, origin.packed + pack_place_in_origin(record.offset, nth)), *stamp]
             if link is not None:
                 headers.insert(0, (LINK, encode_link(link)))
             if sequence is not None:
                 headers.append((SEQUENCE, sequence))
             own = b"" if isinstance(link, MergeOut) else value
-            self._waiting[self._log, partition_of(key, self._partitions)].append(
-                NewRecord(key=key, value=own, timestamp=timestamp, headers=tuple(headers))
-            )
+            self._for_log[partition_of(key, self._partitions)].append((key, own, timestamp, headers))
 
     @property
     def is_full(self) -> bool:
@@ -183,6 +205,10 @@ class _Translator:
     async def append(self) -> None:
         """Append what waits, all partitions side by side."""
         waiting, self._waiting, self._count = self._waiting, defaultdict(list), 0
+        for partition, records in enumerate(self._for_log):
+            if records:
+                waiting[self._log, partition] = records
+        self._for_log = self._new_lists()
         await asyncio.gather(
             *(self._appender.append(topic, partition, records) for (topic, partition), records in waiting.items())
         )
@@ -191,7 +217,7 @@ class _Translator:
         """Append the final mark to every partition of the log."""
         mark = NewRecord(key=None, value=encode_mark(FinalMark()), timestamp=at)
         for partition in range(self._partitions):
-            self._waiting[self._log, partition].append(mark)
+            self._for_log[partition].append(mark)
         await self.append()
 
 
@@ -210,10 +236,11 @@ class LiveIngest:
             async for batch in sources.batches():
                 await translator.prepare(batch.records)
                 now = self._around.clock()
-                appended = pack_number(now)
+                stamp = ((APPENDED, pack_number(now)),)
+                origin = translator.origin(batch.tp)
                 for record in batch.records:
                     if header(record.headers, END) is None:
-                        translator.take(batch.tp, record, min(record.timestamp, now), appended)
+                        translator.take(origin, record, min(record.timestamp, now), stamp)
                 await translator.append()
                 positions[batch.tp] = batch.next_offset
         await appender.flush()
@@ -223,8 +250,9 @@ class LiveIngest:
 class _Lane:
     """One public partition in the merge."""
 
-    def __init__(self, tp: TP) -> None:
+    def __init__(self, tp: TP, origin: _Origin) -> None:
         self.tp = tp
+        self.origin = origin
         self.records: deque[Record] = deque()
         self.position: int | None = None
         """The first offset that hasn't been taken yet; None before the first batch."""
@@ -267,7 +295,7 @@ class _Merge:
         self._sources = sources
         self._translator = translator
         self._appender = appender
-        self._lanes = {tp: _Lane(tp) for tp in sources.partitions}
+        self._lanes = {tp: _Lane(tp, translator.origin(tp)) for tp in sources.partitions}
         self._committed_at = asyncio.get_running_loop().time()
 
     async def run(self) -> bool:
@@ -300,7 +328,7 @@ class _Merge:
                 # The position stays on the end mark, so that a restarted merge meets it again.
                 lane.ended_at, lane.position = record.timestamp, record.offset
                 return True
-            self._translator.take(lane.tp, record, record.timestamp)
+            self._translator.take(lane.origin, record, record.timestamp)
             lane.position = record.offset + 1
             if lane.paused and len(lane.records) < MOST_WAITING // 2:
                 self._resume(lane)

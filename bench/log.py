@@ -59,10 +59,10 @@ async def _append_parted(appender: Appender, topic: str, some: Iterable[tuple[in
 
 def _record(key: bytes, line: int, arrival: Arrival) -> NewRecord:
     """Make the record that the ingest makes of a line: with its source and the line; the log has its own clock."""
-    headers = (
+    headers = [
         (SOURCE, pack_source(Source(_TOPIC_ID, 0, line))),
         (SEQUENCE, pack_number(line)),
-    )
+    ]
     return NewRecord(key=key, value=arrival.value, timestamp=arrival.at, headers=headers)
 
 

@@ -33,7 +33,9 @@ END: Final = "end"
 """On a public record without a value: the end of that partition of a finite input; its timestamp is the end of time."""
 
 _SOURCE: Final = struct.Struct(">16sHqH")
-ORIGIN_BYTES: Final = 18
+_ORIGIN: Final = struct.Struct(">16sH")
+_PLACE_IN_ORIGIN: Final = struct.Struct(">qH")
+ORIGIN_BYTES: Final = _ORIGIN.size
 """The first bytes of a packed source: topic and partition. What follows is the place there."""
 _NUMBER: Final = struct.Struct(">q")
 _PLACE: Final = struct.Struct(">I")
@@ -52,6 +54,12 @@ class Source(Struct, frozen=True, order=True):
 def pack_source(source: Source) -> bytes:
     """Pack a source; of one origin, later sources compare greater as bytes."""
     return _SOURCE.pack(source.topic_id, source.partition, source.offset, source.nth)
+
+
+pack_origin: Final = _ORIGIN.pack
+"""Pack what the sources of one partition have in common: topic id and partition."""
+pack_place_in_origin: Final = _PLACE_IN_ORIGIN.pack
+"""Pack what follows the origin in a source: the offset, and the n-th made of it."""
 
 
 def unpack_source(packed: bytes) -> Source:

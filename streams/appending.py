@@ -7,14 +7,12 @@ is in a partition is always a beginning of what was appended to it, without a ho
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
-
-import msgspec
+from typing import Any, NamedTuple
 
 from streams.clients import Clients
 from streams.fold import Header
 from streams.hard_stop import stop_hard
-from streams.record_batch import RecordBatch
+from streams.record_batch import RawRecord, RecordBatch
 
 LARGEST_BATCH_BYTES = 900 * 1024
 LARGEST_REQUEST_BYTES = 8 * 1024 * 1024
@@ -22,13 +20,16 @@ RETRY_BACKOFF_MS = 50
 REQUEST_TIMEOUT_MS = 30_000
 
 
-class NewRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One record to append; `timestamp` is epoch milliseconds."""
+class NewRecord(NamedTuple):
+    """One record to append; `timestamp` is epoch milliseconds.
+
+    A tuple, so that whoever makes very many may hand in bare ones, which go into the batch as they are.
+    """
 
     key: bytes | None
     value: bytes | None
     timestamp: int
-    headers: tuple[Header, ...] = ()
+    headers: list[Header] = []  # noqa: RUF012 -- nobody adds to the headers of a record that is made
 
 
 class Appender:
@@ -62,7 +63,7 @@ class Appender:
         """Return how many partitions `topic` has."""
         return len(await self._producer.partitions_for(topic))
 
-    async def append(self, topic: str, partition: int, records: Sequence[NewRecord]) -> None:
+    async def append(self, topic: str, partition: int, records: Sequence[RawRecord]) -> None:
         """Append records to one partition, behind all that was appended there before, in their order.
 
         Returns when they are on their way; `flush` waits until they are written. Calls for several partitions
@@ -72,11 +73,10 @@ class Appender:
         async with self._turns.setdefault(target, asyncio.Lock()):
             batch = RecordBatch(self._producer.create_batch())
             for record in records:
-                raw = (record.key, record.value, record.timestamp, list(record.headers))
-                if not batch.add(raw):
+                if not batch.add(record):
                     await self._send(batch.closed(), target)
                     batch = RecordBatch(self._producer.create_batch())
-                    batch.add(raw)
+                    batch.add(record)
             if records:
                 await self._send(batch.closed(), target)
 

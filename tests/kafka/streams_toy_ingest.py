@@ -29,7 +29,7 @@ class Copying:
                     key=record.key,
                     value=record.value,
                     timestamp=record.timestamp,
-                    headers=(("source", source + b"%d" % record.offset),),
+                    headers=[("source", source + b"%d" % record.offset)],
                 )
                 for record in batch.records
             ]
