@@ -26,6 +26,7 @@ from schemas.customer import Customer
 from schemas.events import Event, Json, customer_key
 from schemas.instants import Millis
 from schemas.log import decode_event
+from streams.collecting import collect_seldom
 from streams.partitions import partition_of
 from tables.customers import CustomersTable
 from tidings.definitions_folder import load_folder
@@ -167,6 +168,6 @@ def _bystanders(documents: list[Json]) -> list[Json]:
 
 
 if __name__ == "__main__":
-    gc.set_threshold(1_000_000, 50, 1_000)
+    collect_seldom()
     _documents = load_folder(Path(sys.argv[2])).documents
     sys.stdout.buffer.write(msgspec.json.encode(measure(Path(sys.argv[1]), _documents, *map(int, sys.argv[3:]))))

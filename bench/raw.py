@@ -8,7 +8,6 @@
 """
 
 import asyncio
-import gc
 import sys
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
@@ -20,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from bench.log import PARTITIONS
 from bench.measured import Lap, Moment
 from schemas.log import decode_event
+from streams.collecting import collect_seldom
 from streams.fetching import FETCH_BYTES, MOST_RECORDS_TAKEN
 
 _LARGE: Final = {
@@ -75,7 +75,7 @@ async def _drain_batches(consumer: AIOKafkaConsumer, ends: dict[TopicPartition, 
 if __name__ == "__main__":
     _brokers, _topic, _how = sys.argv[1:]
     if _how == "batches":
-        gc.set_threshold(1_000_000, 50, 1_000)
+        collect_seldom()
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     _lap = asyncio.run(read_and_decode(_brokers, _topic, each=_how == "each"))
     sys.stdout.buffer.write(msgspec.json.encode(_lap))

@@ -4,7 +4,6 @@
 lap as JSON. What counts is the CPU of one process with all its threads, for a replay takes as many cores as there are.
 """
 
-import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,7 @@ from bench.traffic import read_traffic, traffic
 from bench.trigger_job import DEFINITIONS, WrongOutput, fold_lap, remove_laps, run_measured
 from journeys.validation import definitions_from_documents
 from schemas.topics import CUSTOMER_LOG
+from streams.collecting import collect_seldom
 from streams.connection import Connection
 from tidings.clock import fresh_bytes
 from tidings.definitions_folder import load_folder
@@ -84,7 +84,7 @@ def _rate(lap: Lap) -> str:
 
 def _replay(connection: Connection, prefix: str) -> Lap:
     """Replay everything in this process, as one of the processes of `tidings replay` does."""
-    gc.set_threshold(1_000_000, 50, 1_000)
+    collect_seldom()
     log = prefix + CUSTOMER_LOG
     positions = {number: one.next_offset for number, one in read_standing(connection, prefix).positions.items()}
     reaches = reach_of(connection, prefix, positions)

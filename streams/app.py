@@ -9,7 +9,6 @@ noticed otherwise.
 """
 
 import asyncio
-import gc
 import logging
 import signal
 import threading
@@ -25,7 +24,7 @@ from yarl import URL
 
 from streams.batches import Batch, BatchSchema
 from streams.calm import calm_libraries
-from streams.collecting import collect_in_portions
+from streams.collecting import collect_in_portions, collect_seldom
 from streams.connection import Connection, faust_broker, faust_credentials
 from streams.draining import BatchConsumer, BatchTransport
 from streams.hard_stop import leave, stop_hard
@@ -159,11 +158,8 @@ def run_app(make: Callable[[], tuple[faust.App, Desk]], vitals: Vitals) -> None:
     with 0 if it still lives `LEAVE_AFTER_S` later; in every other case it ends with `STOPPED_HARD` or `REFUSED`.
     """
     calm_libraries()
-    # Records and states make garbage without cycles; looking for cycles as often as Python does took a quarter
-    # of all time (measured: 250 k records/s with its defaults, 304 k with 100,000 instead of its 700). A million
-    # outlives the records that wait at any moment, so that these aren't walked through: another 5 %. Where little
-    # happens, `collect_in_portions` is there first.
-    gc.set_threshold(1_000_000, 50, 1_000)
+    # Where little happens, `collect_in_portions` is there first.
+    collect_seldom()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     with asyncio.Runner() as runner:
         runner.run(_serve(make, vitals))

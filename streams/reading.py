@@ -76,7 +76,6 @@ class Tail:
 
     def __init__(self, connection: Connection, topic: str, starts: Mapping[int, int]) -> None:
         """Begin at the first offset of each partition that is to be read."""
-        self._topic = topic
         self._consumer = _consumer(connection)
         self._consumer.assign([TopicPartition(topic, number, start) for number, start in starts.items()])
 
@@ -86,14 +85,9 @@ class Tail:
         Raises:
             TidingsError: Kafka refuses.
         """
-        found = []
-        for message in self._consumer.consume(POLL_MESSAGES, POLL_S):
-            error = message.error()
-            if error is None:
-                found.append(message)
-            elif error.code() != KafkaError._PARTITION_EOF and not error.retriable():
-                raise TidingsError(f"{self._topic} can't be read: {error.str()}")
-        return found
+        messages = self._consumer.consume(POLL_MESSAGES, POLL_S)
+        _ended(messages)
+        return [message for message in messages if message.error() is None]
 
     def close(self) -> None:
         """Read no more."""

@@ -1,6 +1,5 @@
 """Work in several processes: each task in one of them, its progress in numbers, what is wrong in words."""
 
-import gc
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +10,7 @@ from confluent_kafka import KafkaException
 from msgspec import Struct
 
 from schemas.errors import TidingsError
+from streams.collecting import collect_seldom
 from streams.hard_stop import RefusedToStart
 
 LOOK_EVERY_S: Final = 0.2
@@ -63,8 +63,7 @@ def side_by_side(
 def _begin(done: "multiprocessing.sharedctypes.SynchronizedArray[int]") -> None:
     global _done  # noqa: PLW0603 -- what a pool's process is given when it begins has no other place
     _done = done
-    # Nearly all that is made is dropped at once, without cycles.
-    gc.set_threshold(1_000_000, 50, 1_000)
+    collect_seldom()
     # Whoever started us is interrupted as well, and ends us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from streams.collecting import LEAST, MOST, OLD_EVERY, Portions
+from streams.collecting import LEAST, MOST, OLD_EVERY, Portions, collect_seldom
 
 
 class _Node:
@@ -19,7 +19,7 @@ class _Node:
 @pytest.fixture(autouse=True)
 def as_in_a_worker() -> Iterator[None]:
     thresholds = gc.get_threshold()
-    gc.set_threshold(1_000_000, 50, 1_000)
+    collect_seldom()
     gc.collect()
     yield
     gc.unfreeze()
