@@ -14,13 +14,15 @@ from pathlib import Path
 
 import msgspec
 
-from tests.faults.cluster import Cluster
+from tests.faults.cluster import DISK_MB, Cluster
 from tests.faults.laboratory import PARTITIONS, WORKERS, Laboratory, Outcome
 from tests.faults.schedule import KINDS, schedule
 from tidings.clock import monotonic_s
 
 RESULTS = Path(__file__).parents[2] / "bench" / "results" / "faults"
 FAULTS_PER_MINUTE = 4
+DISK_MB_PER_FAULT = 16
+"""What the traffic of one leaves there, and as much again."""
 
 
 def main() -> int:
@@ -45,7 +47,8 @@ def main() -> int:
     is_right = False
     began = monotonic_s()
     try:
-        with report.open("wb") as file, Cluster(folder / "kafka", asked.brokers) as cluster:
+        disk_mb = DISK_MB + DISK_MB_PER_FAULT * count
+        with report.open("wb") as file, Cluster(folder / "kafka", asked.brokers, disk_mb) as cluster:
 
             def write(**words: object) -> None:
                 file.write(msgspec.json.encode(words) + b"\n")

@@ -32,9 +32,9 @@ _PROXY: Final = Path(__file__).parent / "proxy.py"
 class Cluster:
     """Brokers with their disks and their proxies."""
 
-    def __init__(self, folder: Path, brokers: int) -> None:
-        """Write their configurations; nothing runs yet."""
-        self.brokers, self._folder = brokers, folder
+    def __init__(self, folder: Path, brokers: int, disk_mb: int = DISK_MB) -> None:
+        """Write their configurations, with disks of this size; nothing runs yet."""
+        self.brokers, self._folder, self._disk_mb = brokers, folder, disk_mb
         self._java = find_java(None)
         ports = free_ports(folder)
         self._ports = [[next(ports) for _ in range(4)] for _ in range(brokers)]
@@ -130,7 +130,7 @@ class Cluster:
     def _prepare(self, number: int) -> None:
         disk = self._disk(number)
         disk.mkdir(parents=True)
-        argv = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "none", str(disk)]
+        argv = ["mount", "-t", "tmpfs", "-o", f"size={self._disk_mb}m", "none", str(disk)]
         mounted = subprocess.run(argv, capture_output=True, text=True, check=False)  # noqa: S603 -- words of ours only
         if mounted.returncode == 0:
             self._mounted.append(disk)
