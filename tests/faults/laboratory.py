@@ -24,7 +24,7 @@ from agents.catalogues import publish_catalogue
 from agents.ingest import RECORDS_PER_APPEND
 from schemas.instants import parse_instant
 from schemas.log import SEQUENCE, pack_number
-from schemas.quarantines import RULES
+from schemas.quarantines import HELD_TOO_MANY, RULES
 from schemas.topics import schemas_topic, topics
 from streams.connection import Connection
 from streams.topics import committed_offsets, end_offsets, ensure_topics
@@ -49,6 +49,7 @@ MENDED_WITHIN_S: Final = 240.0
 COMPARED_WITHIN_S: Final = 1_800.0
 """Where the rules raise, `simulate` begins again each time."""
 TOO_FEW_BYTES: Final = "100"
+SHOWN: Final = 5
 BEHIND: Final = 100
 """Lines between the one behind which a fault comes and the one on which the rules raise."""
 DEFECTIVE: Final = (sys.executable, "-m", "tests.defective")
@@ -81,6 +82,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     raised_lost: int
     """Of the records on which the rules raised, those that are no dead letter."""
     raised_doubled: int
+    for_example: list[str] = []
+    """Some of what is different."""
 
     @property
     def is_right(self) -> bool:
@@ -327,10 +330,13 @@ class Laboratory:
         wanted = simulated(self._world, self._folder, program=DEFECTIVE, within_s=COMPARED_WITHIN_S)
         expected = Counter(map(_identity, wanted))
         found_records = [
-            one for one in read_by_a_stranger(self._bootstrap, PREFIX, within_s=COMPARED_WITHIN_S) if _has_a_line(one)
+            one
+            for one in read_by_a_stranger(self._bootstrap, PREFIX, within_s=COMPARED_WITHIN_S)
+            if _is_of_the_world(one)
         ]
         found = Counter(map(_identity, found_records))
         bodies = {_identity(one): one for one in wanted}
+        different = [one for one in found_records if bodies.get(_identity(one)) != one]
         letters = list(committed_messages(self._connection, f"{PREFIX}dead-letters"))
         poison = Counter(value for one in letters if (value := one.value() or b"").startswith(POISON))
         raised = Counter(value for one in letters if DEFECT in (value := one.value() or b""))
@@ -338,7 +344,8 @@ class Laboratory:
             records=sum(expected.values()),
             missing=(expected - found).total(),
             doubled=sum(max(0, count - expected[one]) for one, count in found.items() if one in expected),
-            different=sum(bodies.get(_identity(one)) != one for one in found_records),
+            different=len(different),
+            for_example=[msgspec.json.encode(one).decode() for one in different[:SHOWN]],
             poison_lost=self._poisoned - len(poison),
             poison_doubled=poison.total() - len(poison),
             raised_lost=self._raising - len(raised),
@@ -351,9 +358,10 @@ def _identity(record: Record) -> tuple[str, str]:
     return str(record["record"]), str(next((record[name] for name in names if record.get(name)), None))
 
 
-def _has_a_line(record: Record) -> bool:
-    """Say whether a record is of a line that is no event: poison has none, and that the rules raise isn't the line's fault."""
-    return record["record"] != "dead_letter" or (record.get("line") != 0 and record["error_class"] != RULES)
+def _is_of_the_world(record: Record) -> bool:
+    """Say whether `simulate` has it, too: poison has no line, and a dead letter of the log isn't its line's fault."""
+    of_log = {RULES, HELD_TOO_MANY}
+    return record["record"] != "dead_letter" or (record.get("line") != 0 and record["error_class"] not in of_log)
 
 
 def _produce(producer: Producer, line: Line) -> None:
