@@ -22,6 +22,9 @@ PASSING = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
+    # Metadata of the broker that answered was newer or older than that of the one asked.
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.FENCED_LEADER_EPOCH,
     KafkaError._TRANSPORT,
 }
 """What brokers answer for a moment about a topic just created, or a leader that moves."""
