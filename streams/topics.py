@@ -230,16 +230,19 @@ def _partitions_of(admin: AdminClient, topic: str) -> set[int]:
     return set(found.partitions)
 
 
-def committed_offsets(connection: Connection, group: str, topic: str) -> dict[int, int]:
+def committed_offsets(connection: Connection, group: str, topic: str, *, settled: bool = False) -> dict[int, int]:
     """Return the offsets that a group has committed, by partition; those without one are left out.
 
+    With `settled`, offsets in an open transaction are waited for; of a process that died that can be as long as
+    its transactions may last, so who only watches a group's progress takes what was committed before.
+
     Raises:
-        confluent_kafka.KafkaException: the group's coordinator can't be reached.
+        confluent_kafka.KafkaException: the group's coordinator can't be reached, or a transaction stays open.
     """
     asked = [TopicPartition(topic, partition) for partition in _partitions_of(admin_client(connection), topic)]
     for _ in _looks():
         try:
-            found = _member(connection, group).committed(asked, timeout=ANSWER_S)
+            found = _member(connection, group, settled=settled).committed(asked, timeout=ANSWER_S)
         except KafkaException as error:
             if error.args[0].code() not in COORDINATOR_PASSING:
                 raise
@@ -262,14 +265,15 @@ def members(connection: Connection, group: str) -> int:
 
 
 @lru_cache(maxsize=8)
-def _member(connection: Connection, group: str) -> Consumer:
+def _member(connection: Connection, group: str, *, settled: bool) -> Consumer:
     """Return a consumer that only asks for the group's offsets; without a subscription it never joins.
 
     The admin client's `list_consumer_group_offsets` ends the process: where a coordinator moves or loads,
     librdkafka (2.16) asks the client's consumer group for a new one, and an admin client has none.
     """
-    # Read-committed: offsets in an open transaction are waited for.
-    settings = {"group.id": group, "enable.auto.commit": False, "isolation.level": "read_committed", "log_level": 2}
+    # Read-committed: the coordinator has the asker wait while offsets are in an open transaction.
+    isolation = "read_committed" if settled else "read_uncommitted"
+    settings = {"group.id": group, "enable.auto.commit": False, "isolation.level": isolation, "log_level": 2}
     return Consumer(confluent_settings(connection) | settings)
 
 

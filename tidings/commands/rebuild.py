@@ -56,7 +56,7 @@ def rebuild_command(
     wanted = topics(prefix, count, count, "wall")
     ensure_topics(connection, [spec for spec in wanted if spec.name == prefix + CUSTOMERS_CHANGELOG])
     lost = [partition for partition in range(count) if needs_rebuilding(rebuild, partition)]
-    told = committed_offsets(connection, rebuild.group, log)
+    told = committed_offsets(connection, rebuild.group, log, settled=True)
     for partition in lost:
         with folding_shown() as progress:
             found = rebuild_partition(rebuild, partition, told.get(partition, 0), progress)
