@@ -23,7 +23,7 @@ from schemas.definitions import Definitions
 from schemas.editing import Editing
 from schemas.errors import TidingsError
 from schemas.events import Json
-from schemas.instants import Millis, format_instant
+from schemas.instants import HOUR_MS, Millis, format_instant
 from schemas.log import Backfilled, CatalogueMark
 from schemas.staging import Backfill
 from schemas.topics import DEFINITIONS
@@ -185,13 +185,17 @@ def end_backfill(
         writer.mark_all(Backfilled(number=stored.number), at, appended)
 
 
+def command_of(begun: Backfill) -> str:
+    """Return the command that began a backfill, and that goes on with it; its folder isn't kept."""
+    past = "" if begun.policy == "skip" else f" --past-sends {begun.policy} --fresh-hours {begun.fresh_ms / HOUR_MS:g}"
+    return f"tidings backfill {begun.workflow_id} --since {format_instant(begun.since)} --definitions DIR{past}"
+
+
 def _refuse_while_open(stored: StoredCatalogue) -> None:
     if stored.backfill is not None and stored.hands_over:
         raise TidingsError(
             f"the backfill of workflow {stored.backfill.workflow_id} isn't over: end it first, by"
-            " the command that began it:"
-            f" tidings backfill {stored.backfill.workflow_id} --since {format_instant(stored.backfill.since)}"
-            " --definitions DIR"
+            f" the command that began it: {command_of(stored.backfill)}"
         )
 
 

@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -59,6 +59,10 @@ _MOST_TIMERS: Final = 10_000
 _NO_HEAD: Final = Head(catalogue=0, deadline=None, last_offset=0)
 
 
+Cause = Literal["time", "definitions", "command", "backfill"]
+"""What led to something that no event of hers did: time, or a mark for everybody."""
+
+
 class Followed(Struct, frozen=True, kw_only=True):
     """One thing that happened to her: an event, or time that came to something due."""
 
@@ -66,6 +70,8 @@ class Followed(Struct, frozen=True, kw_only=True):
     """The decision time."""
     event: Event | None
     effects: list[Effect]
+    by: Cause = "time"
+    """What came, where it was no event."""
     customer: Customer
     """Her state behind it."""
     catalogue: Catalogue
@@ -110,7 +116,9 @@ class Follower:
         self.begins_at = at if self.begins_at is None else self.begins_at
         self.at = at if self.at is None else max(at, self.at)
 
-    def note(self, outcomes: Iterable[Outcome | None], event: Event | None = None, at: Millis = 0) -> None:
+    def note(
+        self, outcomes: Iterable[Outcome | None], event: Event | None = None, at: Millis = 0, *, by: Cause = "time"
+    ) -> None:
         """Keep what concerns her of what came of a record; of her own events also when nothing did."""
         effects: list[Effect] = []
         for outcome in outcomes:
@@ -119,7 +127,7 @@ class Follower:
             if event is not None and outcome.by_event:
                 effects += outcome.effects
             else:
-                self._keep(outcome.now, None, outcome.effects)
+                self._keep(outcome.now, None, outcome.effects, by)
         if event is not None:
             self._keep(at, event, effects)
 
@@ -157,13 +165,13 @@ class Follower:
             others=sorted(customer_name(key) for key in list(self.engine.table.keys())),
         )
 
-    def _keep(self, at: Millis, event: Event | None, effects: list[Effect]) -> None:
+    def _keep(self, at: Millis, event: Event | None, effects: list[Effect], by: Cause = "time") -> None:
         known = self.engine.table.peek(self.key)
         customer = Customer(customer_id=self.name) if known is None else copied(known)
         # Behind her event she stands at its decision time; behind a timer later ones may have fired already.
         now = at if event is None else max(at, customer.now)
         catalogue = self.engine.in_force
-        self.steps.append(Followed(at=now, event=event, effects=effects, customer=customer, catalogue=catalogue))
+        self.steps.append(Followed(at=now, event=event, effects=effects, by=by, customer=customer, catalogue=catalogue))
 
 
 def copied(customer: Customer) -> Customer:
@@ -311,13 +319,13 @@ def _take_mark(
     engine, mark = follower.engine, decode_mark(value)
     if isinstance(mark, CatalogueMark):
         if mark.number > engine.in_force.number:
-            follower.note(engine.take_over(load(mark.number), at))
+            follower.note(engine.take_over(load(mark.number), at), by="definitions")
     elif isinstance(mark, Command):
-        follower.note(engine.obey(mark, at))
+        follower.note(engine.obey(mark, at), by="command")
     elif isinstance(mark, Stage):
-        follower.note(go_over(engine, mark, at))
+        follower.note(go_over(engine, mark, at), by="backfill")
     elif isinstance(mark, Backfilled):
-        follower.note(end_hand_over(engine, mark, at))
+        follower.note(end_hand_over(engine, mark, at), by="backfill")
     else:
         follower.note(engine.fire(at, appended_at(headers)))
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Final
 
+import typer
+from confluent_kafka import KafkaException
 from msgspec import Struct
 from rich.console import Console
 
@@ -83,9 +85,22 @@ class _HandingOver:
         self._read = self._stages_read = self._stages_written = 0
 
     def run(self) -> None:
-        going, work = self._going, self._work
+        going = self._going
         while self._read_on():
             pass
+        try:
+            self._go_on()
+        except (KeyboardInterrupt, SystemExit, KafkaException):
+            # Whether it was begun isn't always known; the same again is right either way.
+            typer.echo(
+                f"The backfill of workflow {going.asked.workflow_id} isn't over. Say the same again, and it goes on"
+                " from there",
+                err=True,
+            )
+            raise
+
+    def _go_on(self) -> None:
+        going, work = self._going, self._work
         version = going.known or self._begin()
         number = version.stored.number
         self._await(lambda: work.is_marked(number), f"the marks of version {number}")

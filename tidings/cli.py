@@ -96,6 +96,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         app()
+    except KeyboardInterrupt:
+        # A command's own is answered by typer; this one came while the command line was still being put together.
+        sys.exit(_SIGNALLED + signal.SIGINT)
     except (TidingsError, RefusedToStart) as error:
         # What is wrong is often repeated, and may be anything; each line of ours is a line.
         said = "\n".join(printable(line) for line in str(error).split("\n"))

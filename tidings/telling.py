@@ -5,7 +5,8 @@ from typing import Final
 
 import msgspec
 
-from agents.following import Followed, Story
+from agents.adopting import MISSED
+from agents.following import Cause, Followed, Story
 from journeys.catalogue import Catalogue
 from schemas.customer import Execution
 from schemas.decisions import Decision, Effect, Send, WebhookCall
@@ -49,6 +50,10 @@ def decision_words(decision: Decision, catalogue: Catalogue) -> str:
             best = ", ".join(map(str, hours))
             why = f"her best hours are {best} o'clock; `send_immediately` in the step's timing sends at once"
         return f"step {decision.step_id} waits until {detail.get('until')} ({why})"
+    if decision.kind == "execution_adopted":
+        return _adopted(decision, detail)
+    if (decision.kind, decision.reason) == ("bound_reached", MISSED):
+        return f"workflow {detail.get('workflow_id')} begins for her without what came before"
     phrase = _PHRASES.get(decision.kind, decision.kind.replace("_", " ") + ": {reason}").format(
         trigger=trigger_words(decision.trigger_id or ""),
         execution=decision.execution_id,
@@ -88,6 +93,13 @@ def trigger_words(trigger_id: str) -> str:
         return f"trigger {trigger_id}"
     place = int(trigger_id)
     return f"the {_ORDINALS[place]} trigger" if place < len(_ORDINALS) else f"trigger number {place + 1}"
+
+
+def _adopted(decision: Decision, detail: dict[str, Json]) -> str:
+    steps = detail.get("steps")
+    names = ", ".join(map(str, steps)) if isinstance(steps, list) else ""
+    stands = f"stands in step {names}" if names else "stands in no step"
+    return f"as if it had been there all along, she {stands} (execution {decision.execution_id})"
 
 
 def _change_words(detail: dict[str, Json]) -> str:
@@ -157,8 +169,16 @@ def step_lines(step: Followed, workflow: str | None, execution: str | None) -> l
     effects = [effect for effect in step.effects if concerns(effect, workflow, execution)]
     if not effects and (step.event is None or execution is not None):
         return []
-    cause = "time passes" if step.event is None else _event_words(step.event)
+    cause = _CAUSES[step.by] if step.event is None else _event_words(step.event)
     return [f"{as_text(step.at)}  {cause}", *(f"    {effect_words(effect, step.catalogue)}" for effect in effects)]
+
+
+_CAUSES: Final[dict[Cause, str]] = {
+    "time": "time passes",
+    "definitions": "other definitions come into force",
+    "command": "an operator pauses, resumes or cancels",
+    "backfill": "a backfill reaches her",
+}
 
 
 def _event_words(event: Event) -> str:

@@ -273,9 +273,11 @@ def workflows_never_begun(story: Story, wanted: str | None) -> Iterator[tuple[st
         for effect in step.effects
         if isinstance(effect, Decision) and effect.kind == "execution_started"
     }
-    if story.begun is not None:
-        begun |= {execution.workflow_id for execution in story.begun.executions}
-        begun |= {name.partition(SEPARATOR)[0] for name in story.begun.ended}
+    # Of what a snapshot knew, a backfill brought or another customer had before they were merged, she has no start.
+    for customer in (story.begun, story.customer):
+        if customer is not None:
+            begun |= {execution.workflow_id for execution in customer.executions}
+            begun |= {name.partition(SEPARATOR)[0] for name in customer.ended}
     for workflow_id, compiled in sorted(story.catalogue.workflows.items()):
         if workflow_id not in begun and wanted in {None, workflow_id}:
             yield workflow_id, compiled.definition

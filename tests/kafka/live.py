@@ -55,11 +55,15 @@ class Live:
 
     def apply(self, name: str, documents: list[Document]) -> None:
         """Write a folder of definitions, and put it in force."""
+        self.say("apply", str(self.write(name, documents)), "--yes")
+
+    def write(self, name: str, documents: list[Document]) -> Path:
+        """Write a folder of definitions."""
         folder = self.folder / name
         folder.mkdir()
         for number, document in enumerate(documents):
             (folder / f"{number}.json").write_bytes(msgspec.json.encode(document))
-        self.say("apply", str(folder), "--yes")
+        return folder
 
     def start(self, command: str, *, program: Sequence[str] = (str(PROGRAM),)) -> None:
         """Start `tidings worker` or `tidings ingest`, as a user would: the wall clock is the default."""
@@ -85,6 +89,10 @@ class Live:
             == committed_offsets(self.connection, f"{self.prefix}ingest", topic)
             for topic in topics
         )
+
+    def merge(self, absorbed: str, *, into: str) -> Millis:
+        """Publish that two customers are one; return its instant."""
+        return self.publish("customer_merged", into, topic="crm-events", merged_id=absorbed)
 
     def publish(self, name: str, customer: str, *, topic: str = "behavioral-events", **properties: Json) -> Millis:
         """Publish an event of now; return its instant."""

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from agents.catalogues import read_versions
@@ -68,10 +67,7 @@ def test_it_stands_for_everybody_where_it_would_if_it_had_been_there_from_the_be
         if number % 3 == 0:
             live.publish("order_completed", f"c{number}")
     wait_for(live, live.all_is_ingested, "the past is in the log")
-    after = live.folder / "after"
-    after.mkdir()
-    for name, document in (("old", OLD), ("hello", HELLO), ("new", NEW)):
-        (after / f"{name}.json").write_bytes(msgspec.json.encode(document))
+    after = live.write("after", [OLD, HELLO, NEW])
     words = (
         "backfill", "new", f"--since={format_instant(began_at)}", f"--definitions={after}", "--past-sends=all",
         "--fresh-hours=1",
@@ -109,6 +105,36 @@ def test_it_stands_for_everybody_where_it_would_if_it_had_been_there_from_the_be
     again = tidings(*words, env=live.env)
     assert again.returncode == 0, again.stderr
     assert "Nothing to do" in again.stdout
+
+
+def test_whoever_stops_it_hears_that_it_is_not_over_and_how_it_goes_on(live: Live) -> None:
+    """Two who are becoming one wait for a worker, and none runs, so it can't end by itself."""
+    live.apply("before", [OLD, HELLO])
+    [first] = read_versions(live.connection, live.prefix)
+    live.start("ingest")
+    for number in range(8):
+        live.publish("signup", f"c{number}")
+    for number in range(7):
+        live.merge(f"c{number + 1}", into="c0")
+    wait_for(live, live.all_is_ingested, "the past is in the log")
+    after = live.write("after", [OLD, HELLO, NEW])
+    words = ("backfill", "new", f"--since={format_instant(first.at)}", f"--definitions={after}")
+    begun = subprocess.Popen(  # noqa: S603
+        [str(PROGRAM), *words], env=live.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(live, lambda: len(read_versions(live.connection, live.prefix)) > 1, "the hand-over is begun")
+    begun.send_signal(signal.SIGTERM)
+    _, errors = begun.communicate(timeout=WITHIN_S)
+    assert begun.returncode == 128 + signal.SIGTERM, errors
+    assert "The backfill of workflow new isn't over. Say the same again" in errors
+    again = f"tidings backfill new --since {format_instant(first.at)} --definitions DIR"
+    assert again in live.say("status")
+    refused = tidings("apply", str(live.folder / "before"), "--yes", env=live.env)
+    assert refused.returncode == 1
+    assert again in refused.stderr
+    assert "begin without their past, as asked" in live.say(*words, "--leave-rest")
+    assert again not in live.say("status")
+    live.stop("ingest")
 
 
 def publish_until(live: Live, over: threading.Event, came: list[str]) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agents.backfilling import Backfill, Standing, hours, refused_since, sent_at_hand_over
-from agents.catalogues import Catalogues, StoredVersion, read_versions, same_set
+from agents.catalogues import Catalogues, StoredVersion, command_of, read_versions, same_set
 from agents.customers import CustomerFold
 from agents.handing_over import HandOver
 from agents.left_out import read_left_out
@@ -25,7 +25,7 @@ from journeys.validation import definitions_from_documents
 from schemas.definitions import Definitions
 from schemas.errors import TidingsError
 from schemas.events import Json
-from schemas.instants import HOUR_MS, Millis, format_instant, parse_instant
+from schemas.instants import Millis, format_instant, parse_instant
 from schemas.staging import Backfill as Asked
 from schemas.staging import PastSends
 from schemas.topics import CUSTOMER_LOG
@@ -180,11 +180,9 @@ def _begun(latest: StoredVersion, asked: Asked, documents: list[Json]) -> Stored
         return latest
     if begun.is_over:
         return None
-    fresh = "" if begun.policy == "skip" else f" --fresh-hours {begun.fresh_ms / HOUR_MS:g}"
     raise TidingsError(
         f"a backfill of workflow {begun.workflow_id} isn't over; end it first, with the same definitions as it"
-        f" began: tidings backfill {begun.workflow_id} --since {format_instant(begun.since)}"
-        f" --past-sends {begun.policy}{fresh}"
+        f" began: {command_of(begun)}"
     )
 
 

@@ -142,6 +142,9 @@ def what_to_do(report: Report) -> list[str]:
         told.append("No worker is running, so nothing is decided: start `tidings worker`, or `tidings up`.")
     elif not report.ingest.processes:
         told.append("No ingest is running, so no event comes in and no timer fires: start `tidings ingest`.")
+    begun = None if report.definitions is None else report.definitions.open_backfill
+    if begun is not None:
+        told.append(f"A backfill isn't over, and until it is no definitions can be applied: {begun}")
     inside = report.inside
     if inside is not None and inside.timers_overdue:
         told.append(f"{_customers(inside.timers_overdue)} waited over a minute for what was due; is a worker missing?")

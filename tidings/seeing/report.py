@@ -12,7 +12,7 @@ import msgspec
 from confluent_kafka import KafkaException, Message
 from msgspec import Struct
 
-from agents.catalogues import StoredVersion
+from agents.catalogues import StoredVersion, command_of
 from agents.customers import Position
 from agents.standing import Standing
 from journeys.documents import id_of, kind_of
@@ -62,6 +62,8 @@ class InForce(Struct, frozen=True, kw_only=True):
     workflows: list[str]
     partitions_waiting: int
     """Partitions that haven't come to it yet."""
+    open_backfill: str | None = None
+    """The command that goes on with the backfill that the version began; None where none is open."""
 
 
 class LastDecision(Struct, frozen=True, kw_only=True):
@@ -185,6 +187,7 @@ def in_force(version: StoredVersion | None, positions: dict[int, Position], part
         mode=stored.editing.mode,
         workflows=sorted(str(id_of(document)) for document in stored.documents if kind_of(document) == "workflow"),
         partitions_waiting=partitions - len(there),
+        open_backfill=command_of(stored.backfill) if stored.backfill is not None and stored.hands_over else None,
     )
 
 

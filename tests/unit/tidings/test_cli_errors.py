@@ -243,6 +243,25 @@ def test_an_interrupt_while_the_program_loads_ends_it_without_a_traceback() -> N
     assert "Traceback" not in rest
 
 
+def test_an_interrupt_while_the_command_line_is_put_together_ends_it_without_a_traceback() -> None:
+    """The program is loaded by then, and the command hasn't begun."""
+    code = """
+import os, signal, typer.main
+whole = typer.main.get_params_from_function
+def interrupted(function):
+    os.kill(os.getpid(), signal.SIGINT)
+    return whole(function)
+typer.main.get_params_from_function = interrupted
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from tidings.__main__ import main
+main()
+"""
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code, "status"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_who_was_started_without_an_ear_for_interrupts_keeps_none() -> None:
     """A shell starts what is in the background so, and Ctrl-C means what is in front."""
     heard = "import signal, tidings.cli as cli; cli.main = lambda: print(signal.getsignal(signal.SIGINT).name)"

@@ -29,6 +29,7 @@ from tests.journey import (
     wait,
     workflow,
 )
+from tests.unit.agents.test_resuming import story as backfilled
 from tidings.cli import app
 from tidings.commands.explain import told
 
@@ -139,6 +140,20 @@ def test_others_are_left_out() -> None:
     found = story([workflow()], UP, ("signup", 5, {"customer_id": "bob"}))
     assert [step.event.customer_id for step in found.steps if step.event is not None] == ["ada"]
     assert found.others == ["ada", "bob"]
+
+
+def test_a_backfill_is_told_where_it_reached_her_and_its_workflow_has_begun() -> None:
+    """One goes over with her past, one begins without it; what stands for them never counts as never begun."""
+    lines = list(told(backfilled("bob", 0)))
+    place = lines.index(f"{after(8 * HOUR_MS)}  a backfill reaches her")
+    assert lines[place + 1].startswith(
+        "    new: as if it had been there all along, she stands in step pause (execution x"
+    )
+    for name in ("ada", "bob", "eve"):
+        assert "What never began, and why" not in told(backfilled(name, 0))
+    lines = list(told(backfilled("eve", 0)))
+    place = lines.index(f"{after(20 * HOUR_MS)}  a backfill reaches her")
+    assert lines[place + 1] == "    workflow new begins for her without what came before"
 
 
 def explained(*words: str) -> tuple[int, str]:

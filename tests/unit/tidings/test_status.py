@@ -3,10 +3,14 @@
 import msgspec
 import pytest
 
+from agents.catalogues import StoredCatalogue, StoredVersion
+from schemas.instants import HOUR_MS
+from schemas.staging import Backfill
+from tests.journey import START, after
 from tidings.commands.status import as_lines, duration_in_words, what_to_do
 from tidings.seeing.asking import Samples
 from tidings.seeing.health import Health
-from tidings.seeing.report import InForce, Inside, Keeping, LastDecision, Letters, Report, Seen, inside
+from tidings.seeing.report import InForce, Inside, Keeping, LastDecision, Letters, Report, Seen, in_force, inside
 
 QUIET = Inside(
     customers=3,
@@ -92,6 +96,18 @@ def test_a_process_that_is_not_ready_says_why_and_one_that_is_gone_does_not_answ
 def test_who_is_missing_is_said_with_the_command(ingest: int, worker: int, sentence: str) -> None:
     report = msgspec.structs.replace(WELL, ingest=Keeping(ingest, 0), worker=Keeping(worker, 0))
     assert what_to_do(report)[0].startswith(sentence)
+
+
+def test_a_backfill_that_is_not_over_is_said_with_the_command_that_goes_on_with_it() -> None:
+    at = START
+    begun = Backfill(workflow_id="new", since=at, policy="latest", fresh_ms=36 * HOUR_MS)
+    stored = StoredCatalogue(number=5, documents=[], rules_version=1, tzdata="", backfill=begun)
+    found = in_force(StoredVersion(stored=stored, at=at), {}, 0)
+    command = f"tidings backfill new --since {after(0)} --definitions DIR --past-sends latest --fresh-hours 36"
+    assert what_to_do(msgspec.structs.replace(WELL, definitions=found))[0].endswith(command)
+    over = msgspec.structs.replace(stored, backfill=msgspec.structs.replace(begun, is_over=True))
+    ended = in_force(StoredVersion(stored=over, at=at), {}, 0)
+    assert what_to_do(msgspec.structs.replace(WELL, definitions=ended)) == []
 
 
 def test_what_workers_say_is_added_up_and_the_worst_clock_counts() -> None:
