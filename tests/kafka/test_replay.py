@@ -293,6 +293,7 @@ def test_what_is_not_the_rules_work_is_named(kept: Kept, tmp_path: Path) -> None
         (["--partition=7"], 1, "the customer log has 3, numbered from 0"),
         (["--offsets", "5:2", "--partition=1"], 2, "the smaller first"),
         (["--offsets", "2:5"], 2, "name it with --partition"),
+        (["--offsets", "1000000:1000001", "--partition=1"], 1, "holds 0 to before"),
         (["--since", "monday"], 2, "isn't an RFC 3339 time"),
         (["--since", "2026-02-01T00:00:00Z", "--until", "2026-01-01T00:00:00Z"], 2, "isn't before"),
         (["--customer", "nobody-knows-her"], 1, "nothing is known of nobody-knows-her"),

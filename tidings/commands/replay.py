@@ -1,6 +1,6 @@
 """`tidings replay`: the customer log once more, through the same rules, held against what was decided then."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -136,6 +136,7 @@ def replay(
     )  # fmt: skip
     chosen = _chosen(partitions, count) or (partitions_of(keys, count) if keys else sorted(reaches))
     reaches = {number: reaches[number] for number in chosen}
+    _refuse_no_offsets(log, plan.offsets, reaches)
     for note in (*_other_rules(connection, prefix), *_no_snapshot_yet(plan)):
         console.print(note)
     began = monotonic_s()
@@ -160,6 +161,22 @@ def _span(since: str | None, until: str | None) -> Span:
     if first >= last:
         raise WrongUsage(f"--since {since} isn't before --until {until}")
     return Span(first, last)
+
+
+def _refuse_no_offsets(log: str, offsets: tuple[int, int] | None, reaches: Mapping[int, Reach]) -> None:
+    """Make sure that offsets of a partition have anything to look at.
+
+    Raises:
+        TidingsError: nothing of them is in the log.
+    """
+    if offsets is None:
+        return
+    for number, reach in reaches.items():
+        if offsets[0] >= reach.log_end or offsets[1] <= reach.log_start:
+            raise TidingsError(
+                f"--offsets {offsets[0]}:{offsets[1]}: partition {number} of {log} holds {reach.log_start} to before"
+                f" {reach.log_end}; name some of these"
+            )
 
 
 def _refuse_lost(kept: Sequence[KeptPartition], since: str | None, until: str | None) -> None:
