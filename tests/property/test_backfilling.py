@@ -126,15 +126,20 @@ def standing(one: Engine, owned: Owned) -> dict[bytes, bytes]:
     for key in one.table.keys():  # noqa: SIM118 (a table isn't a mapping)
         customer = one.table.get(key)
         assert customer is not None
-        staged = slice_of(msgspec.msgpack.decode(msgspec.msgpack.encode(customer), type=Customer), owned)
-        # What passed decisions could see of the customer holds other workflows, and best hours, as well.
-        staged.settled = []
-        for execution in staged.executions:
-            execution.version, execution.passed = 0, []
-        for ended in staged.attributable:
-            ended.version = 0
-        found[key] = msgspec.json.encode(staged)
+        found[key] = stands(customer, owned)
     return found
+
+
+def stands(customer: Customer, owned: Owned) -> bytes:
+    """Return what a customer's state has of the workflow, whichever version of it."""
+    staged = slice_of(msgspec.msgpack.decode(msgspec.msgpack.encode(customer), type=Customer), owned)
+    # What passed decisions could see of the customer holds other workflows, and best hours, as well.
+    staged.settled = []
+    for execution in staged.executions:
+        execution.version, execution.passed = 0, []
+    for ended in staged.attributable:
+        ended.version = 0
+    return msgspec.json.encode(staged)
 
 
 def under_way(one: Engine) -> int:
