@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from agents.kept_log import KeptPartition
 from schemas.instants import as_text
+from tidings.printing import counted
 
 
 def horizon_lines(log: str, kept: Sequence[KeptPartition]) -> Iterator[str]:
@@ -26,19 +27,20 @@ def _kept(one: KeptPartition) -> str:
     reach = one.reach
     if one.first_at is None:
         return "nothing in it" if one.is_whole else f"nothing in it; what was before {reach.log_start:,} is gone"
-    counted = f"{reach.log_end - reach.log_start:,} offsets"
+    held = counted(reach.log_end - reach.log_start, "offset")
     times = f"{as_text(one.first_at)} to {as_text(one.last_at)}"
     if one.is_whole:
-        return f"{counted}, from its beginning, {times}"
-    return f"{counted}, from {reach.log_start:,}, {times}; before it only by a snapshot"
+        return f"{held}, from its beginning, {times}"
+    return f"{held}, from {reach.log_start:,}, {times}; before it only by a snapshot"
 
 
 def _snapshot(one: KeptPartition) -> str:
     assert one.snapshot is not None  # noqa: S101 -- the caller has looked
     if one.snapshot < one.reach.log_start:
-        gone = one.reach.log_start - one.snapshot
-        return f"its snapshot goes on at {one.snapshot:,}: too old, for the {gone:,} offsets behind it are gone"
-    return f"its snapshot goes on at {one.snapshot:,}, {one.reach.log_end - one.snapshot:,} offsets before the end"
+        gone = counted(one.reach.log_start - one.snapshot, "offset")
+        return f"its snapshot goes on at {one.snapshot:,}: too old, for what follows it ({gone}) is gone"
+    behind = counted(one.reach.log_end - one.snapshot, "offset")
+    return f"its snapshot goes on at {one.snapshot:,}, {behind} before the end"
 
 
 def _replay(kept: Sequence[KeptPartition]) -> str:

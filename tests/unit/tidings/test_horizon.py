@@ -38,7 +38,7 @@ def test_a_whole_log_can_be_asked_everything() -> None:
     ("snapshot", "begins_at", "said"),
     [
         (None, None, "before it only by a snapshot"),
-        (399, None, "its snapshot goes on at 399: too old, for the 1 offsets behind it are gone"),
+        (399, None, "its snapshot goes on at 399: too old, for what follows it (1 offset) is gone"),
         (400, 400, "its snapshot goes on at 400, 600 offsets before the end"),
         (401, 401, "its snapshot goes on at 401, 599 offsets before the end"),
     ],
