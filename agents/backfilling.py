@@ -6,20 +6,24 @@ sends nothing; what the new workflow would have sent is kept, so that it can be 
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
 from agents.left_out import NOWHERE, LeftOutBy
 from agents.what_if import Change, WhatIf
 from agents.world import LogRecord
-from journeys.backfilling import Owned, slice_of
+from journeys.backfilling import LeftBehind, Owned, left_behind, slice_of
 from journeys.catalogue import Catalogue
+from journeys.engaging import reads_engagement
 from schemas.customer import Customer
 from schemas.instants import DAY_MS, HOUR_MS, Millis, format_instant, parse_instant
 from schemas.staging import PastSends, Staged
 
 SOON_MS: Final = DAY_MS
+Differs = LeftBehind | Literal["engagement", "room"]
+"""What is left behind of a customer; or that the workflow looks at engagement and would have sent her messages, whose
+opens and clicks nobody can know; or that she has no room for its executions."""
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -42,6 +46,10 @@ class Standing(Struct, frozen=True, kw_only=True):
     """Executions for which their customer has no room among those she has."""
     past: tuple[Change, ...]
     """What the workflow would have sent by then, by time."""
+    others: tuple[Change, ...]
+    """What other workflows would have sent else, beside it."""
+    differing: dict[str, tuple[Differs, ...]]
+    """By customer: why she won't stand, or get, what she would if it had been there from the beginning."""
 
 
 class Backfill:
@@ -106,10 +114,6 @@ class Backfill:
             if not staged.is_empty:
                 yield staged
 
-    def past_sends(self, workflow_id: str) -> tuple[Change, ...]:
-        """List what the workflow would have sent, by time and customer."""
-        return tuple(one for one in self._worlds.changes() if one.workflow_id == workflow_id and one.kind == "added")
-
     def standing(self, owned: Owned, most_open: int) -> Standing:
         """Count where everybody would be.
 
@@ -119,6 +123,11 @@ class Backfill:
         """
         at = self._worlds.clock or 0
         known = touched = under_way = without_room = 0
+        changes, mine = self._worlds.changes(), owned.workflow_id
+        past = tuple(one for one in changes if one.workflow_id == mine and one.kind == "added")
+        others = tuple(one for one in changes if one.workflow_id != mine)
+        unanswered = {one.customer_id for one in past} if self._looks_at_engagement(mine) else set[str]()
+        differing: dict[str, tuple[Differs, ...]] = {}
         by_step: Counter[str] = Counter()
         due_soon: Counter[str] = Counter()
         ended: Counter[str] = Counter()
@@ -126,9 +135,16 @@ class Backfill:
             known += 1
             staged = slice_of(customer, owned)
             touched += not staged.is_empty
-            room = most_open - (0 if recorded is None else len(recorded.executions))
+            room = max(most_open - (0 if recorded is None else len(recorded.executions)), 0)
             under_way += bool(staged.executions)
-            without_room += max(len(staged.executions) - max(room, 0), 0)
+            without_room += max(len(staged.executions) - room, 0)
+            reasons: set[Differs] = {*left_behind(customer, recorded, owned)}
+            if customer.customer_id in unanswered:
+                reasons.add("engagement")
+            if len(staged.executions) > room:
+                reasons.add("room")
+            if reasons:
+                differing[customer.customer_id] = tuple(sorted(reasons))
             branches = [visit for execution in staged.executions for visit in execution.branches]
             by_step.update(visit.step_id for visit in branches)
             due_soon.update(
@@ -137,8 +153,14 @@ class Backfill:
             ended.update(one.reason for one in staged.ended.values())
         return Standing(
             at=at, known=known, touched=touched, under_way=under_way, by_step=dict(by_step), ended=dict(ended),
-            due_soon=dict(due_soon), without_room=without_room, past=self.past_sends(owned.workflow_id),
+            due_soon=dict(due_soon), without_room=without_room, past=past, others=others,
+            differing=differing,
         )  # fmt: skip
+
+    def _looks_at_engagement(self, workflow_id: str) -> bool:
+        shadow = self._worlds.edited
+        catalogue = None if shadow is None else shadow.engine.catalogue
+        return catalogue is not None and reads_engagement(catalogue, workflow_id)
 
 
 def refused_since(since: Millis, *, begins_at: Millis | None = None, ends_at: Millis | None = None) -> str | None:

@@ -93,6 +93,7 @@ class LiveSystem:
         self.published: dict[str, Millis] = {}
         """By customer: when the last event was."""
         self._count = 0
+        self._has_guest = False
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -150,11 +151,13 @@ class LiveSystem:
     def begin_guest(self) -> None:
         """Let one more worker join."""
         self._start("worker", GUEST)
+        self._has_guest = True
 
     def end_guest(self) -> None:
         """Let the one that joined leave, if it is there."""
-        if self.supervisor.pid(GUEST) is not None:
+        if self._has_guest:
             self.supervisor.stop(GUEST)
+        self._has_guest = False
 
     def _start(self, command: str, name: str) -> None:
         argv = [str(PROGRAM), command, "--folder", str(self.folder / (self.prefix + name))]

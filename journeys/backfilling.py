@@ -15,7 +15,7 @@ her digest, whatever has become of the log meanwhile, she can go over; what happ
 
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -38,6 +38,19 @@ from schemas.staging import LateSend, PastSends, Staged
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 V = TypeVar("V")
+
+LeftBehind = Literal["caps", "best_hours", "profile", "other_workflows", "forgotten"]
+"""In what a customer is another in the shadow than she is, besides the workflow: what its messages would have used of
+caps, what they would have told of her best hours, what its actions would have written, how other workflows would have
+gone on beside it; or she is forgotten, as a visitor without an execution is."""
+_PROFILE: Final = (
+    "email", "phone", "push_token", "social_id", "attributes", "preferences", "lifecycle_stage", "stage_at", "segments",
+    "contacts", "last_activity", "last_engagement", "score", "score_at", "total_purchases", "total_spent", "counts",
+    "last", "recent", "session",
+)  # fmt: skip
+_LISTED: Final = ("executions", "attributable", "settled")
+_BY_KEY: Final = ("cooldowns", "silences")
+_BY_MEMORY: Final = ("dates", "windows", "forgotten", "sequences", "first_events", "second_events")
 
 
 class Owned(Struct, frozen=True, kw_only=True):
@@ -134,6 +147,43 @@ def slice_of(customer: Customer, owned: Owned) -> Staged:
 
 def _of(values: Mapping[str, V], names: frozenset[str]) -> dict[str, V]:
     return {name: value for name, value in values.items() if name in names}
+
+
+def left_behind(shadow: Customer, recorded: Customer | None, owned: Owned) -> set[LeftBehind]:
+    """Say in what a customer is another in the shadow, besides what is cut out of her there.
+
+    Whoever is no other in anything stands, from the hand-over on, as if the workflow had always been there.
+    """
+    if recorded is None or (recorded.first_seen is None) != (shadow.first_seen is None):
+        return {"forgotten"}
+    found: set[LeftBehind] = set()
+    if shadow.sent != recorded.sent:
+        found.add("caps")
+    if shadow.hours != recorded.hours:
+        found.add("best_hours")
+    if any(getattr(shadow, name) != getattr(recorded, name) for name in _PROFILE):
+        found.add("profile")
+    if _of_others(shadow, owned) != _of_others(recorded, owned):
+        found.add("other_workflows")
+    return found
+
+
+def _of_others(customer: Customer, owned: Owned) -> list[object]:
+    """Return what of a customer's state is other workflows', but for what several may share."""
+    mine = owned.workflow_id
+    return [
+        *([one for one in getattr(customer, name) if one.workflow_id != mine] for name in _LISTED),
+        {name: one for name, one in customer.ended.items() if name.partition(SEPARATOR)[0] != mine},
+        *(_but(getattr(customer, name), owned.keys) for name in _BY_KEY),
+        *(_but(getattr(customer, name), owned.memories) for name in _BY_MEMORY),
+        _but(customer.clauses, owned.clauses),
+        [one for one in customer.absences if one.trigger not in owned.memories],
+        customer.assignments, customer.exposed, customer.pending,
+    ]  # fmt: skip
+
+
+def _but(values: Mapping[str, V], names: frozenset[str]) -> dict[str, V]:
+    return {name: value for name, value in values.items() if name not in names}
 
 
 def digest_of(customer: Customer) -> str:

@@ -55,6 +55,16 @@ def test_the_dry_run_counts_what_simulate_makes_and_writes_nothing(
     assert said.returncode == 0, said.stderr
     assert f"Have been through it: completed {completed}." in said.stdout
     assert f"It would have sent {sent} messages by then." in said.stdout
+    listed = tmp_path / "listed.ndjson"
+    told = tidings(*words, f"--since={BEGIN}", f"--output={listed}", env=env)
+    assert told.returncode == 0, told.stderr
+    lines = records(listed.read_text())
+    assert sum(line["record"] == "message" and line["workflow_id"] == NEW for line in lines) == sent
+    elsewhere = {str(line["customer_id"]) for line in lines if line["record"] == "customer"}
+    assert {str(record["customer_id"]) for record in own if record["record"] == "send"} <= elsewhere
+    assert "engagement: " in told.stdout
+    there = tidings("backfill", NEW, f"--definitions={after}", f"--since={BEGIN}", f"--output={listed}", env=env)
+    assert (there.returncode, "--output goes with --dry-run" in there.stderr) == (2, True), there.stderr
     early = tidings(*words, "--since=2026-03-02T08:58:09.999Z", env=env)
     late = tidings(*words, "--since=2026-03-12T08:15:00.001Z", env=env)
     assert (early.returncode, late.returncode) == (1, 1)

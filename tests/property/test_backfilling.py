@@ -4,14 +4,24 @@ import copy
 from collections.abc import Iterable
 
 import msgspec
-from hypothesis import event, given
+from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from agents.adopting import end_hand_over, go_over
-from agents.engine import Engine
+from agents.engine import Engine, customer_name
 from agents.identity import deliver, route
 from agents.outcomes import Outcome
-from journeys.backfilling import Owned, adopt, closed, digest_of, owned_by, slice_of, to_be_sent
+from journeys.backfilling import (
+    Owned,
+    adopt,
+    closed,
+    digest_of,
+    left_behind,
+    obstacles,
+    owned_by,
+    slice_of,
+    to_be_sent,
+)
 from journeys.catalogue import Catalogue, compile_catalogue
 from journeys.decide import deadline
 from journeys.validation import definitions_from_documents
@@ -38,24 +48,33 @@ def read(documents: list[Document]) -> Definitions:
     return definitions_from_documents(values)
 
 
+def visited(documents: list[Document]) -> list[Document]:
+    """Leave out experiments, which can't be backfilled, and let many customers come into the new workflow."""
+    kept = copy.deepcopy([document for document in documents if document.get("kind") != "experiment"])
+    for document in kept:
+        if document.get("id") == NEW:
+            steps, triggers = document["steps"], document["triggers"]
+            assert isinstance(steps, list)
+            assert isinstance(triggers, list)
+            steps.insert(0, {**_FIRST, "next_steps": ["s0"]})
+            triggers.append({"id": "page", "type": "behavioral", "conditions": {"event_type": "page_viewed"}})
+    return kept
+
+
 def alone(documents: list[Document]) -> list[Document]:
     """Leave out what a backfill doesn't promise to be exact with.
 
     That is caps, experiments, a bound on open executions, best hours (which the workflow's own sends move), and actions
     that write what somebody reads.
     """
-    kept = copy.deepcopy([document for document in documents if document.get("kind") != "experiment"])
+    kept = visited(documents)
     for document in kept:
         if document.get("kind") == "settings":
             document.pop("frequency_caps", None)
             document.pop("max_concurrent_executions", None)
         if document.get("id") == NEW:
-            steps, triggers = document["steps"], document["triggers"]
+            steps = document["steps"]
             assert isinstance(steps, list)
-            assert isinstance(triggers, list)
-            # So that many worlds have somebody in it.
-            steps.insert(0, {**_FIRST, "next_steps": ["s0"]})
-            triggers.append({"id": "page", "type": "behavioral", "conditions": {"event_type": "page_viewed"}})
             for step in steps:
                 assert isinstance(step, dict)
                 _keep_to_itself(step)
@@ -96,13 +115,21 @@ def world(documents: list[Document], at: Millis) -> World:
 
 def fold(one: Engine, history: list[Arrival], until: Millis) -> list[tuple[str, str]]:
     """Fold a part of a history, and return what the new workflow sends, and when."""
+    return [(sent.send_id, sent.send_at) for sent in _sent(one, history, until) if sent.workflow_id == NEW]
+
+
+def of_all(one: Engine, history: list[Arrival], until: Millis) -> list[tuple[str, str, str]]:
+    """Fold a part of a history, and return what all workflows send, to whom and when."""
+    return sorted((sent.customer_id, sent.send_id, sent.send_at) for sent in _sent(one, history, until))
+
+
+def _sent(one: Engine, history: list[Arrival], until: Millis) -> list[Send]:
     out: list[Outcome] = []
     for arrival in history:
         out += one.fire(arrival.at)
         out += one.take(arrival.key, copy.deepcopy(arrival.event), arrival.at)
     out += one.fire(until)
-    effects = (effect for outcome in out for effect in outcome.effects)
-    return [(one.send_id, one.send_at) for one in effects if isinstance(one, Send) and one.workflow_id == NEW]
+    return [effect for outcome in out for effect in outcome.effects if isinstance(effect, Send)]
 
 
 def hand_over(live: Engine, shadow: Engine, catalogues: World, at: Millis) -> None:
@@ -115,8 +142,9 @@ def hand_over(live: Engine, shadow: Engine, catalogues: World, at: Millis) -> No
         staged = encode_staged(slice_of(there, catalogues.owned))
         adopt(here, decode_staged(staged), live.in_force, at)
         live.table.touch(key, deadline(here, live.in_force))
-        again = msgspec.msgpack.encode(here)
-        assert not adopt(here, decode_staged(staged), live.in_force, at)
+        again, decided = msgspec.msgpack.encode(here), adopt(here, decode_staged(staged), live.in_force, at)
+        # Whoever found no room is told so again; in the log nobody adopts twice.
+        assert {one.kind for one in decided if isinstance(one, Decision)} <= {"bound_reached"}
         assert msgspec.msgpack.encode(here) == again, "adopting twice is adopting once"
 
 
@@ -167,6 +195,43 @@ def test_backfilled_is_as_if_it_had_been_there_from_the_beginning(
     end = max(UNTIL, at)
     assert sorted(fold(live, future, end)) == sorted(fold(beginning, future, end))
     assert standing(live, catalogues.owned) == standing(beginning, catalogues.owned)
+
+
+@few
+@given(definitions(), histories(bad_lines=False), _shares, _gaps)
+def test_whoever_is_left_nothing_behind_of_is_as_if_it_had_been_there_from_the_beginning(
+    documents: list[Document], history: list[Line], share: float, gap: Millis
+) -> None:
+    """With caps, best hours, bounds and writing actions: nobody stands or gets anything else than those who are told."""
+    documents, lines = visited(documents), arrivals(once(history))
+    assume(not obstacles(read(documents), NEW))
+    at = max(lines[int(share * (len(lines) - 1))].at, BEGIN) + gap if lines else BEGIN
+    catalogues = world(documents, at)
+    most = catalogues.shadow.settings.max_concurrent_executions
+    past, future = [one for one in lines if one.at < at], [one for one in lines if one.at >= at]
+    beginning, live = Engine(CustomersTable(), catalogues.shadow), Engine(CustomersTable(), catalogues.before)
+    fold(beginning, past, at)
+    fold(live, past, at)
+    told = set[bytes]()
+    for key in beginning.table.keys():  # noqa: SIM118 (a table isn't a mapping)
+        there, here = beginning.table.peek(key), live.table.peek(key)
+        assert there is not None
+        reasons = left_behind(there, here, catalogues.owned)
+        event(", ".join(sorted(reasons)) or "nothing")
+        room = most - (0 if here is None else len(here.executions))
+        if reasons or len(slice_of(there, catalogues.owned).executions) > room:
+            told.add(key)
+    hand_over(live, beginning, catalogues, at)
+    end, names = max(UNTIL, at), {customer_name(key) for key in told}
+    for _ in range(2):
+        stand, stood = (
+            {key: value for key, value in standing(one, catalogues.owned).items() if key not in told}
+            for one in (live, beginning)
+        )
+        assert stand == stood
+        sent, wanted = (of_all(one, future, end) for one in (live, beginning))
+        assert [one for one in sent if one[0] not in names] == [one for one in wanted if one[0] not in names]
+        future = []
 
 
 class HandOver:

@@ -1,15 +1,17 @@
 """`tidings backfill`: a new workflow as if it had always been there, or what that would come to."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 import typer
 from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
-from agents.backfilling import Backfill, Standing, hours, refused_since, sent_at_hand_over
+from agents.backfilling import Backfill, Differs, Standing, hours, refused_since, sent_at_hand_over
 from agents.catalogues import Catalogues, StoredVersion, command_of, read_versions, same_set
 from agents.customers import CustomerFold
 from agents.handing_over import HandOver
@@ -33,7 +35,7 @@ from streams.connection import Connection
 from streams.topics import partition_counts
 from tidings.backfilling import LAG_MS, Going, hand_over
 from tidings.clock import monotonic_s, wall_ms
-from tidings.commands.options import load_valid_folder
+from tidings.commands.options import load_valid_folder, refuse_unwritable, write_file
 from tidings.commands.processes import reached
 from tidings.commands.showing import folding_shown
 from tidings.differences import differences
@@ -42,6 +44,15 @@ from tidings.usage import WrongUsage
 
 TELL_EVERY: Final = 1_000
 """Records between two steps of the progress bar."""
+_WHY: Final[dict[Differs, str]] = {
+    "best_hours": "its messages of the past would have told of their best hours",
+    "caps": "its messages of the past didn't go out, so they count against no frequency cap",
+    "engagement": "it looks at engagement, and nobody can know what they would have done with messages of the past",
+    "forgotten": "visitors of whom nothing is known any more",
+    "other_workflows": "other workflows would have gone on differently beside it, and aren't changed",
+    "profile": "what its actions would have written isn't written",
+    "room": "its executions find no room (`max_concurrent_executions`)",
+}
 COMES_ALONG: Final = frozenset({"template", "content_block"})
 """Kinds of which a new workflow may bring its own: nobody else can have looked at them."""
 
@@ -68,6 +79,10 @@ def backfill(
         bool,
         typer.Option("--leave-rest", help="Whoever can't go over within half a minute begins without her past."),
     ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="With --dry-run: who and what would be else, NDJSON."),
+    ] = None,
 ) -> None:
     """Put a new workflow in force as if it had always been there, while everything runs on.
 
@@ -75,6 +90,9 @@ def backfill(
     """
     if dry_run and leave_rest:
         raise WrongUsage("--leave-rest goes with a hand-over, and not with --dry-run")
+    if output is not None and not dry_run:
+        raise WrongUsage("--output goes with --dry-run, which says beforehand who would stand elsewhere")
+    refuse_unwritable(output)
     if past_sends != "skip" and fresh_hours is None:
         raise WrongUsage(f"--past-sends {past_sends} needs --fresh-hours N: how old a message may be and still go out")
     if past_sends == "skip" and fresh_hours is not None:
@@ -104,6 +122,7 @@ def backfill(
         _read(connection, prefix, reaches, shadow.worlds.take, begin)
         standing = _standing(shadow, owned, valid.definitions, begin)
         _tell(workflow_id, standing, past_sends, fresh_hours, monotonic_s() - began)
+        write_file(output, lambda: _lines(standing))
         return
     going = Going(
         connection=connection, prefix=prefix, asked=asked, owned=owned, documents=valid.documents, known=known,
@@ -328,6 +347,8 @@ def _tell(
             f"{standing.without_room:,} executions would find no room (`max_concurrent_executions`), and be left out."
         )
     _tell_past(console, standing, policy, 24.0 if fresh_hours is None else fresh_hours)
+    _tell_differing(console, standing)
+    console.print("Nothing was written.")
 
 
 def _tell_past(console: Console, standing: Standing, policy: PastSends, fresh_hours: float) -> None:
@@ -337,4 +358,30 @@ def _tell_past(console: Console, standing: Standing, policy: PastSends, fresh_ho
         within = "" if name == "skip" else f" (of the last {fresh_hours:g} hours)"
         chosen = "  <- as asked" if name == policy else ""
         console.print(f"  --past-sends {name}: {count:,}{within}{chosen}")
-    console.print("Nothing was written.")
+
+
+def _tell_differing(console: Console, standing: Standing) -> None:
+    """Say for whom, and why, it can't be as if the workflow had been there from the beginning."""
+    if not standing.differing and not standing.others:
+        console.print("For everybody it would be as if it had been there from the beginning.")
+        return
+    console.print(
+        f"For {standing.known - len(standing.differing):,} customers it would be as if it had been there from the"
+        f" beginning, for {len(standing.differing):,} not quite:"
+    )
+    counted = Counter(reason for reasons in standing.differing.values() for reason in reasons)
+    for reason, count in sorted(counted.items()):
+        console.print(f"  {reason}: {count:,}; {_WHY[reason]}")
+    if standing.others:
+        kinds = Counter((one.workflow_id, one.kind) for one in standing.others)
+        said = ", ".join(f"{workflow} {count:,} {kind}" for (workflow, kind), count in sorted(kinds.items()))
+        console.print(f"Messages of other workflows that it would have changed, and that stay as they were: {said}.")
+
+
+def _lines(standing: Standing) -> bytes:
+    lines = [
+        {"record": "customer", "customer_id": customer_id, "reasons": reasons}
+        for customer_id, reasons in sorted(standing.differing.items())
+    ]
+    changes = [{"record": "message", **msgspec.to_builtins(one)} for one in (*standing.past, *standing.others)]
+    return b"".join(msgspec.json.encode(line) + b"\n" for line in (*lines, *changes))

@@ -3,7 +3,7 @@
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -132,3 +132,17 @@ def record_file(output: Path | None, events: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         msg = f"can't write the records to {output or 'standard output'}: {error.strerror}"
         raise TidingsError(msg) from None
+
+
+def write_file(file: Path | None, contents: Callable[[], bytes]) -> None:
+    """Write a file that was asked for.
+
+    Raises:
+        TidingsError: it can't be written, or the disk is full.
+    """
+    if file is None:
+        return
+    try:
+        file.write_bytes(contents())
+    except OSError as error:
+        raise TidingsError(f"can't write {file}: {error.strerror}") from None

@@ -1,6 +1,5 @@
 """`tidings replay --definitions DIR`: the log once more under edited definitions, and what would differ."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -14,7 +13,7 @@ from schemas.instants import Millis, format_instant
 from schemas.topics import CUSTOMER_LOG
 from streams.connection import Connection
 from tidings.clock import monotonic_s
-from tidings.commands.options import load_valid_folder, refuse_no_snapshot
+from tidings.commands.options import load_valid_folder, refuse_no_snapshot, write_file
 from tidings.commands.showing import folding_shown
 from tidings.printing import counted
 from tidings.usage import WrongUsage
@@ -55,9 +54,9 @@ def what_if(
         console.print(
             f"What was sent before {format_instant(since)} isn't counted: snapshots say where everybody stood."
         )
-    _write(output, lambda: b"".join(map(line, changes)))
+    write_file(output, lambda: b"".join(map(line, changes)))
     title = f"What if: {folder.resolve().name}" + ("" if since is None else f" since {format_instant(since)}")
-    _write(html, lambda: page(changes, found.sends, title).encode())
+    write_file(html, lambda: page(changes, found.sends, title).encode())
 
 
 def _refuse_cut_log(prefix: str, reaches: dict[int, Reach]) -> None:
@@ -102,12 +101,3 @@ def _tell(console: Console, found: Found, since: Millis | None, seconds: float, 
     for row in rows(changes):
         table.add_row(row.workflow, row.step, row.what, row.why, f"{row.certain:,}", f"{row.uncertain:,}")
     console.print(table)
-
-
-def _write(file: Path | None, contents: Callable[[], bytes]) -> None:
-    if file is None:
-        return
-    try:
-        file.write_bytes(contents())
-    except OSError as error:
-        raise TidingsError(f"can't write {file}: {error.strerror}") from None

@@ -10,7 +10,7 @@ from journeys.validation import definitions_from_documents
 from schemas.events import Json
 from schemas.instants import EARLIEST, HOUR_MS, Millis, format_instant
 from schemas.staging import PastSends
-from tests.journey import HELLO, START, Document, mail, wait, workflow
+from tests.journey import HELLO, START, Document, action, is_, mail, segment_change, wait, workflow
 from tests.property.test_what_if import log
 
 OLD = workflow(mail(), id="old")
@@ -25,10 +25,13 @@ def signed_up(name: str, at: Millis) -> Document:
     }  # fmt: skip
 
 
-def standing(history: list[Document], since: Millis | None = None) -> Standing:
+def standing(
+    history: list[Document], since: Millis | None = None, *, new: Document = NEW, others: tuple[Document, ...] = (),
+    most_open: int = 50,
+) -> Standing:  # fmt: skip
     """Fold a log with the new workflow in it, whose end is the last event."""
-    before: list[Json] = [HELLO, OLD]
-    whole = definitions_from_documents([*before, NEW])
+    before: list[Json] = [HELLO, OLD, *others]
+    whole = definitions_from_documents([*before, new])
 
     def with_it(number: int, at: Millis) -> Catalogue:
         backfilled = {"new": EARLIEST if since is None else since}
@@ -38,7 +41,7 @@ def standing(history: list[Document], since: Millis | None = None) -> Standing:
     for record in log(list(history))[:-1]:
         worlds.take(record)
     worlds.finish()
-    return worlds.standing(owned_by(compile_catalogue(whole, 1), whole, "new"), most_open=50)
+    return worlds.standing(owned_by(compile_catalogue(whole, 1), whole, "new"), most_open=most_open)
 
 
 def test_customers_are_counted_by_the_step_in_which_they_would_stand() -> None:
@@ -54,6 +57,51 @@ def test_what_came_before_it_would_have_been_there_starts_nothing() -> None:
     history = [signed_up("ada", 0), signed_up("bob", HOUR_MS), signed_up("eve", 2 * HOUR_MS)]
     found = standing(history, START + HOUR_MS)
     assert (found.known, found.touched, found.by_step) == (3, 2, {"pause": 2})
+
+
+VIP: Document = {"kind": "segment", "id": "vip"}
+CAP: Document = {"kind": "settings", "frequency_caps": [{"max": 2, "per_hours": 24, "channel": "email"}]}
+PAUSE = wait("pause", duration_hours=24)
+LATER = workflow(wait("while", "later", duration_hours=1), mail("later"), id="later")
+WAITS = workflow(wait("long", duration_hours=48), id="waits")
+FOR_VIPS = workflow(PAUSE, id="for_vips", on=[segment_change("vip")])
+
+
+@pytest.mark.parametrize(
+    ("new", "others", "most_open", "reasons"),
+    [
+        pytest.param(workflow(PAUSE, id="new"), (), 50, (), id="nothing"),
+        pytest.param(NEW, (), 50, ("best_hours",), id="its mails tell of best hours"),
+        pytest.param(
+            workflow(mail("first", "pause", when=is_("engagement_score", "gte", 0)), PAUSE, id="new"), (), 50,
+            ("best_hours", "engagement"), id="it looks at engagement",
+        ),
+        pytest.param(
+            workflow(action("add", "add_to_segment", "pause", segment_id="vip"), PAUSE, id="new"), (VIP,), 50,
+            ("profile",), id="it writes",
+        ),
+        pytest.param(
+            workflow(action("add", "add_to_segment", "pause", segment_id="vip"), PAUSE, id="new"), (VIP, FOR_VIPS), 50,
+            ("other_workflows", "profile"), id="another workflow would have begun",
+        ),
+        pytest.param(workflow(PAUSE, id="new"), (WAITS,), 1, ("room",), id="there is no room"),
+    ],
+)  # fmt: skip
+def test_whoever_would_stand_elsewhere_is_told_with_the_reason(
+    new: Document, others: tuple[Document, ...], most_open: int, reasons: tuple[str, ...]
+) -> None:
+    history = [signed_up("ada", 0), signed_up("eve", 2 * HOUR_MS)]
+    found = standing(history, new=new, others=others, most_open=most_open).differing
+    assert found.get("ada", ()) == reasons
+
+
+def test_messages_that_a_cap_would_have_kept_from_others_are_told() -> None:
+    """Two mails went out in truth; beside the new workflow's the second would have found the cap used up."""
+    history = [signed_up("ada", 0), signed_up("eve", 2 * HOUR_MS)]
+    found = standing(history, new=workflow(mail("first"), id="new"), others=(CAP, LATER))
+    assert "caps" in found.differing["ada"]
+    told = [(one.customer_id, one.workflow_id, one.kind, one.reason) for one in found.others]
+    assert told == [("ada", "later", "gone", "send_suppressed: frequency_cap")]
 
 
 def sent(customer: str, at: Millis) -> Change:
