@@ -26,6 +26,9 @@ from tests.kafka.runs import (
     simulated,
 )
 from tidings.clock import pause
+from tidings.demo.events import write_events
+from tidings.demo.purchases import read_purchases
+from tidings.services.kafka_files import CHECKOUT
 
 EVENTS = 24_000
 PEOPLE = 4_000
@@ -34,6 +37,9 @@ MARKS = 2 * PARTITIONS
 """Offsets that the marks of the catalogue take in the log: one in each partition, and that of its transaction."""
 MOST_RECOVERIES = 6
 WORKER, INGEST = "worker-0", "ingest"
+PURCHASES = CHECKOUT / ".cache" / "cdnow" / "CDNOW_master.txt"
+BUYERS = 2_000
+BEHIND_THE_DEMO = "1998-09-01T00:00:00Z"
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +100,24 @@ def test_merges_over_partitions_are_those_of_simulate_though_the_worker_is_kille
     _comes_out_again(kafka, prefix, tmp_path, expected)
 
 
+def test_the_demos_whole_log_comes_out_again_after_kills_and_rebalances(
+    kafka: KafkaUnderTest, prefix: str, tmp_path: Path, runs: list[Run]
+) -> None:
+    """Workers killed in transactions while others take their partitions: as `simulate`, and all of it once more."""
+    world = World(definitions=CHECKOUT / "examples" / "shop", events=tmp_path / "events.ndjson", until=BEHIND_THE_DEMO)
+    write_events(world.events, read_purchases(PURCHASES, BUYERS), lambda _done, _all: None)
+    expected = simulated(world, tmp_path)
+    run = Run(world, kafka.bootstrap_servers, prefix, tmp_path, "--keep", f"--partitions={PARTITIONS}", "--workers=2")
+    runs.append(run)
+    for name in (WORKER, "worker-1", WORKER):
+        _kill_in_a_transaction(run, name)
+    assert run.wait() == 0, run.said()
+    assert run.said().count("stopped (SIGKILL)") == 3
+    assert_same(run.records(), expected)
+    assert_same(read_by_a_stranger(kafka.bootstrap_servers, prefix), expected)
+    _comes_out_again(kafka, prefix, tmp_path, expected)
+
+
 def test_run_waits_for_a_kafka_that_stops_and_goes_on(
     busy: tuple[World, list[Record]], own_kafka: OwnKafka, prefix: str, tmp_path: Path, runs: list[Run]
 ) -> None:
@@ -127,8 +151,9 @@ def _comes_out_again(kafka: KafkaUnderTest, prefix: str, folder: Path, expected:
     """Check that a replay of what the kills have left makes all decisions again."""
     done = replayed(kafka.bootstrap_servers, prefix, folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    decisions = sum(record["record"] == "decision" for record in expected)
-    assert f"{decisions:,} of {decisions:,} decisions" in done.stdout
+    for kind in ("decision", "send"):
+        count = sum(record["record"] == kind for record in expected)
+        assert f"{count:,} of {count:,} {kind}s" in done.stdout
 
 
 def _kill_between_ingest_and_agent(run: Run) -> None:
@@ -155,12 +180,12 @@ def _kill_between_ingest_and_agent(run: Run) -> None:
     run.wait_until(killed, "the ingest is killed inside the public topics")
 
 
-def _kill_in_a_transaction(run: Run) -> int:
-    """Kill the worker while a transaction is open, and return its pid."""
+def _kill_in_a_transaction(run: Run, name: str = WORKER) -> int:
+    """Kill a worker while a transaction is open, and return its pid."""
     pids: list[int] = []
 
     def killed() -> bool:
-        worker = run.child(WORKER)
+        worker = run.child(name)
         if worker is None:
             return False
         # Slices of its time: looked at as it runs, a transaction is over before it is frozen.
