@@ -15,7 +15,6 @@ from agents.what_if import Change, WhatIf
 from agents.world import LogRecord
 from journeys.backfilling import LeftBehind, Owned, left_behind, slice_of
 from journeys.catalogue import Catalogue
-from journeys.engaging import reads_engagement
 from schemas.customer import Customer
 from schemas.instants import DAY_MS, HOUR_MS, Millis, format_instant, parse_instant
 from schemas.staging import PastSends, Staged
@@ -126,7 +125,7 @@ class Backfill:
         changes, mine = self._worlds.changes(), owned.workflow_id
         past = tuple(one for one in changes if one.workflow_id == mine and one.kind == "added")
         others = tuple(one for one in changes if one.workflow_id != mine)
-        unanswered = {one.customer_id for one in past} if self._looks_at_engagement(mine) else set[str]()
+        unanswered = {one.customer_id for one in past} if self._worlds.is_engaging(mine) else set[str]()
         differing: dict[str, tuple[Differs, ...]] = {}
         by_step: Counter[str] = Counter()
         due_soon: Counter[str] = Counter()
@@ -156,11 +155,6 @@ class Backfill:
             due_soon=dict(due_soon), without_room=without_room, past=past, others=others,
             differing=differing,
         )  # fmt: skip
-
-    def _looks_at_engagement(self, workflow_id: str) -> bool:
-        shadow = self._worlds.edited
-        catalogue = None if shadow is None else shadow.engine.catalogue
-        return catalogue is not None and reads_engagement(catalogue, workflow_id)
 
 
 def refused_since(since: Millis, *, begins_at: Millis | None = None, ends_at: Millis | None = None) -> str | None:

@@ -437,7 +437,7 @@ class WhatIf:
         is_later = ledger.first_at is not None and ledger.at.get(send.send_id, ledger.first_at) > ledger.first_at
         return Change(
             kind=kind,
-            certain=not (is_later and self._is_engaging(send.workflow_id)),
+            certain=not (is_later and self.is_engaging(send.workflow_id)),
             send_id=send.send_id,
             customer_id=name,
             workflow_id=send.workflow_id,
@@ -450,7 +450,7 @@ class WhatIf:
             reason=None if reasons is None else reasons.why_not(send),
         )
 
-    def _is_engaging(self, workflow_id: str) -> bool:
+    def is_engaging(self, workflow_id: str) -> bool:
         """Tell whether a workflow, in either world, looks at engagement; where that can't be told, it does."""
         known = self._engaging.get(workflow_id)
         if known is None:
