@@ -44,9 +44,9 @@ LeftBehind = Literal["caps", "best_hours", "profile", "other_workflows", "forgot
 caps, what they would have told of her best hours, what its actions would have written, how other workflows would have
 gone on beside it; or she is forgotten, as a visitor without an execution is."""
 _PROFILE: Final = (
-    "email", "phone", "push_token", "social_id", "attributes", "preferences", "lifecycle_stage", "stage_at", "segments",
-    "contacts", "last_activity", "last_engagement", "score", "score_at", "total_purchases", "total_spent", "counts",
-    "last", "recent", "session",
+    "email", "phone", "push_token", "social_id", "attributes", "attribute_times", "preferences", "lifecycle_stage",
+    "stage_at", "segments", "contacts", "last_activity", "last_engagement", "score", "score_at", "total_purchases",
+    "total_spent", "counts", "last", "recent", "session",
 )  # fmt: skip
 _LISTED: Final = ("executions", "attributable", "settled")
 _BY_KEY: Final = ("cooldowns", "silences")

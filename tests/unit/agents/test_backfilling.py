@@ -1,12 +1,14 @@
 """The shadow of a backfill: who would be where, and what each policy would send."""
 
+import msgspec
 import pytest
 
 from agents.backfilling import Backfill, Standing, refused_since, sent_at_hand_over
 from agents.what_if import Change
-from journeys.backfilling import owned_by
+from journeys.backfilling import left_behind, owned_by
 from journeys.catalogue import Catalogue, compile_catalogue
 from journeys.validation import definitions_from_documents
+from schemas.customer import Customer
 from schemas.events import Json
 from schemas.instants import EARLIEST, HOUR_MS, Millis, format_instant
 from schemas.staging import PastSends
@@ -137,3 +139,13 @@ def test_a_time_of_which_the_log_says_nothing_is_refused_with_what_to_say_instea
     """The instants of the first and of the last record are in; a millisecond before and after them isn't."""
     found = refused_since(since, begins_at=START, ends_at=START + HOUR_MS)
     assert (found is None) if sentence is None else (found is not None and sentence in found)
+
+
+def test_a_value_written_again_at_another_time_is_another_profile() -> None:
+    """What a customer says of before then counts in one world, and is too old in the other."""
+    whole = definitions_from_documents([HELLO, NEW])
+    owned = owned_by(compile_catalogue(whole, 1), whole, "new")
+    here = Customer(customer_id="ada", first_seen=START, attributes={"plan": "pro"}, attribute_times={"plan": START})
+    there = msgspec.structs.replace(here, attribute_times={"plan": START + HOUR_MS})
+    assert left_behind(here, here, owned) == set()
+    assert left_behind(there, here, owned) == {"profile"}
