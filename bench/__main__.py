@@ -2,9 +2,10 @@
 
 `python -m bench timers [--customers N] [--workers N] [--alone]` measures timers by the wall clock, `latency [--rate N]
 [--partitions N] [--workers N]` the way from an event to its send, `crowd [--customers N] [--workers N]` what many
-customers cost, `through [--laps N] [--workers N]` the job from the public topics on, `soak [--minutes N] [--rate N]
-[--workers N]` a steady rate for long with rebalances, `replay [--laps N]` replay, and `decide [--laps N] [--save]` the
-rules alone, which needs no Kafka.
+customers cost, `backfill [--customers N] [--rate N] [--partitions N] [--workers N]` how long an event waits while a
+workflow is backfilled, `through [--laps N] [--workers N]` the job from the public topics on, `soak [--minutes N]
+[--rate N] [--workers N]` a steady rate for long with rebalances, `replay [--laps N]` replay, and `decide [--laps N]
+[--save]` the rules alone, which needs no Kafka.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import crowd, latency, replay, soak, through
+from bench import backfill, crowd, latency, replay, soak, through
 from bench.live import LiveFailed
 from bench.memory import Alone
 from bench.report import machine, report, save, save_alone, told_alone, told_state
@@ -34,19 +35,24 @@ def main() -> int:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["job", "decide", "timers", "latency", "crowd", "replay", "through", "soak"],
+        choices=["job", "decide", "timers", "latency", "crowd", "replay", "through", "soak", "backfill"],
         default="job",
         help="what is measured",
     )
-    parser.add_argument("--customers", type=int, default=CUSTOMERS, help="for timers and crowd (default 100,000)")
+    parser.add_argument(
+        "--customers", type=int, default=CUSTOMERS, help="for timers, crowd and backfill (default 100,000)"
+    )
     parser.add_argument("--workers", type=int, default=1, help="for timers, latency, crowd and through (default 1)")
     parser.add_argument("--alone", action="store_true", help="for timers: no other traffic while the many fire")
     parser.add_argument(
-        "--rate", type=int, default=latency.PER_S, help="events a second for latency and soak (default 1,000)"
+        "--rate", type=int, default=latency.PER_S, help="events a second for latency, soak and backfill (default 1,000)"
     )
     parser.add_argument("--minutes", type=int, default=soak.MINUTES, help="for soak (default 30)")
     parser.add_argument(
-        "--partitions", type=int, default=Settings().partitions, help="for latency and soak (default: the program's)"
+        "--partitions",
+        type=int,
+        default=Settings().partitions,
+        help="for latency, soak and backfill (default: the program's)",
     )
     parser.add_argument("--laps", type=int, default=3, help="how often each is measured, in turns (default 3)")
     parser.add_argument("--save", action="store_true", help="write the figures into bench/results too")
@@ -85,6 +91,10 @@ def _measure(options: argparse.Namespace, connection: Connection, cache: Path) -
         case "soak":
             steady = {"per_s": options.rate, "partitions": options.partitions, "workers": options.workers}
             return soak.told(soak.run_soak(connection, cache / "soak", **steady, minutes=options.minutes, say=say))
+        case "backfill":
+            beside = {"customers": options.customers, "per_s": options.rate, "partitions": options.partitions}
+            went = backfill.run_backfill(connection, cache / "backfill", **beside, workers=options.workers, say=say)
+            return backfill.told(went)
         case "crowd":
             return crowd.told(crowd.run_crowd(connection, cache / "crowd", **crowded, say=say))
         case "through":

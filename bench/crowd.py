@@ -1,11 +1,12 @@
 """Many customers: what an event costs, what memory a customer takes, and how long a worker takes to read them back.
 
 Customers sign up and wait, each in an execution, for a mail of the far future. Whenever there are ten times as many,
-events of customers drawn among all of them are published, which lead to nothing but a longer memory. At the end the
+events of customers drawn among all of them are published, which lead to nothing but a longer memory: first in visits,
+as people come to a site, many at the same time, then each of somebody else, the worst that can come. At the end the
 workers are stopped and started again with nothing but what Kafka has.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -22,6 +23,10 @@ PARTITIONS: Final = 4
 FEWEST: Final = 1_000
 EVENTS: Final = 40_000
 """At each size; more than a worker keeps decoded of any partition."""
+VISITORS: Final = 500
+"""So many are on the site at the same time."""
+A_VISIT: Final = 5
+"""So many events has a visit."""
 WAIT_MS: Final = 30 * DAY_MS
 PATIENCE_S: Final = 3_600.0
 
@@ -30,8 +35,10 @@ class Size(Struct, frozen=True, kw_only=True):
     """What was measured with so many customers."""
 
     customers: int
-    cpu_us: float
-    """Of the workers for each event, microseconds; what they use without events is taken off."""
+    visits_us: float
+    """Of the workers for each event of a visit, microseconds of CPU; what they use without events is taken off."""
+    drawn_us: float
+    """The same where each event is of a customer drawn among all."""
     resident: int
     """Memory of the workers, bytes."""
 
@@ -69,19 +76,17 @@ def run_crowd(
         system.apply([mailing("wave", "signup", WAIT_MS)])
         system.start()
         system.wait(system.are_ready, "the workers are ready")
-        empty, known, sizes, draw = system.resident_bytes(), 0, list[Size](), Random(1).randrange
+        empty, known, sizes, random = system.resident_bytes(), 0, list[Size](), Random(1)
         for wanted in sorted({*_sizes(customers), customers}):
             for number in range(known, wanted):
                 system.publish("signup", f"c{number}", wall_ms())
             system.settle(f"{wanted:,} customers have signed up", PATIENCE_S)
             known = wanted
             idle = _idle_share(system)
-            used, began = system.cpu_s(), monotonic_s()
-            for _ in range(EVENTS):
-                system.publish("page_viewed", f"c{draw(known)}", wall_ms())
-            system.settle(f"the events of {wanted:,} customers are decided on", PATIENCE_S)
-            used = system.cpu_s() - used - idle * (monotonic_s() - began)
-            sizes.append(Size(customers=known, cpu_us=used * 1e6 / EVENTS, resident=system.resident_bytes()))
+            visits_us = _cost_us(system, idle, _in_visits(random, known))
+            drawn_us = _cost_us(system, idle, (random.randrange(known) for _ in range(EVENTS)))
+            resident = system.resident_bytes()
+            sizes.append(Size(customers=known, visits_us=visits_us, drawn_us=drawn_us, resident=resident))
             say(told_size(sizes[-1], empty))
         system.stop_workers()
         began = monotonic_s()
@@ -107,6 +112,26 @@ def _sizes(most: int) -> list[int]:
     return sizes
 
 
+def _in_visits(random: Random, known: int) -> Iterator[int]:
+    """Yield whose event comes next: anybody's who is on the site; whoever leaves it is followed by another."""
+    visits = [[random.randrange(known), random.randint(1, A_VISIT)] for _ in range(VISITORS)]
+    for _ in range(EVENTS):
+        visit = random.choice(visits)
+        yield visit[0]
+        visit[1] -= 1
+        if not visit[1]:
+            visit[:] = random.randrange(known), A_VISIT
+
+
+def _cost_us(system: LiveSystem, idle: float, customers: Iterator[int]) -> float:
+    """Publish an event of each, and return what the workers needed for one."""
+    used, began = system.cpu_s(), monotonic_s()
+    for number in customers:
+        system.publish("page_viewed", f"c{number}", wall_ms())
+    system.settle("the events are decided on", PATIENCE_S)
+    return (system.cpu_s() - used - idle * (monotonic_s() - began)) * 1e6 / EVENTS
+
+
 def _idle_share(system: LiveSystem) -> float:
     """Return how much of a processor the workers use while nobody does anything."""
     used, began = system.cpu_s(), monotonic_s()
@@ -116,9 +141,10 @@ def _idle_share(system: LiveSystem) -> float:
 
 def told_size(size: Size, empty: int) -> str:
     """Say what was measured at a size."""
+    each = (size.resident - empty) / size.customers
     return (
-        f"{size.customers:>9,} customers waiting: {size.cpu_us:5.0f} µs of CPU an event,"
-        f" {(size.resident - empty) / size.customers:7,.0f} bytes of memory each"
+        f"{size.customers:>9,} customers waiting: {size.visits_us:5.0f} µs of CPU an event in visits of {A_VISIT},"
+        f" {size.drawn_us:5.0f} where each is somebody else's, {each:7,.0f} bytes of memory each"
     )
 
 

@@ -55,9 +55,9 @@ def run_latency(
         say(f"{per_s:,} events a second for {WARM_S + SECONDS:.0f} s")
         with system.watched():
             with system.busy("page_viewed", per_s):
-                _last(system, WARM_S)
+                last(system, WARM_S)
                 warm, used, began = system.mailed("at-once"), system.cpu_s(), monotonic_s()
-                _last(system, SECONDS)
+                last(system, SECONDS)
                 used, lasted = system.cpu_s() - used, monotonic_s() - began
             system.producer.flush()
             system.wait(lambda: system.mailed("at-once") == len(system.published), "every event has its send")
@@ -70,7 +70,8 @@ def run_latency(
         return Latency(per_s=per_s, partitions=partitions, workers=workers, late=late, cpu=used / lasted)
 
 
-def _last(system: LiveSystem, seconds: float) -> None:
+def last(system: LiveSystem, seconds: float) -> None:
+    """Let so much time go by, while every process lives."""
     until = monotonic_s() + seconds
     system.wait(lambda: monotonic_s() >= until, "the time is over")
 

@@ -111,22 +111,31 @@ class LiveSystem:
         Raises:
             LiveFailed: they are refused.
         """
+        self.say("apply", str(self.write("definitions", workflows)), "--yes")
+
+    def write(self, name: str, workflows: list[dict[str, Json]]) -> Path:
+        """Write definitions into a new folder: workflows, and the template that they name."""
         template: dict[str, Json] = {
             "kind": "template", "id": "text", "subject_template": "It is time", "content_template": TEXT,
         }  # fmt: skip
-        written = self.folder / f"{self.prefix}definitions"
+        written = self.folder / f"{self.prefix}{name}"
         written.mkdir(parents=True)
         for number, document in enumerate([*workflows, template]):
             (written / f"{number}.json").write_bytes(msgspec.json.encode(document))
+        return written
+
+    def say(self, *words: str) -> str:
+        """Run the program with these words, and return what it prints.
+
+        Raises:
+            LiveFailed: it refuses.
+        """
         done = subprocess.run(  # noqa: S603 -- words of ours only
-            [str(PROGRAM), "apply", str(written), "--yes"],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
+            [str(PROGRAM), *words], env=self.environment, capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
             raise LiveFailed(done.stderr)
+        return done.stdout
 
     def start(self) -> None:
         """Start the ingest and the workers."""

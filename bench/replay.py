@@ -1,4 +1,4 @@
-"""Replay beside the live worker: each folds the same log once, in turns, and every decision must come out again.
+"""Replay beside what was live: each goes through the same traffic, in turns, and every decision must come out again.
 
 `python -m bench.replay BROKERS PREFIX` is the measured half: it replays all partitions in one process, and prints its
 lap as JSON. What counts is the CPU of one process with all its threads, for a replay takes as many cores as there are.
@@ -16,17 +16,17 @@ from msgspec import Struct
 from agents.catalogues import Catalogues
 from agents.replaying import ReplayPlan, reach_of, replay_partition
 from agents.standing import read_standing
-from bench.log import PARTITIONS, write_log
-from bench.measured import Lap, Moment
+from bench.log import PARTITIONS
+from bench.measured import Lap, Moment, together
 from bench.reference import expected
+from bench.through import system_lap
 from bench.traffic import read_traffic, traffic
-from bench.trigger_job import DEFINITIONS, WrongOutput, fold_lap, remove_laps, run_measured
+from bench.trigger_job import WrongOutput, fold_lap, remove_laps, run_measured
 from journeys.validation import definitions_from_documents
 from schemas.topics import CUSTOMER_LOG
 from streams.collecting import collect_seldom
 from streams.connection import Connection
 from tidings.clock import fresh_bytes
-from tidings.definitions_folder import load_folder
 from tidings.processes import topic_ids
 
 _SPAN_S: Final = 21 * 86_400
@@ -34,9 +34,14 @@ _SPAN_S: Final = 21 * 86_400
 
 
 class ReplayRound(Struct, frozen=True, kw_only=True):
-    """One lap of each over one log."""
+    """One lap of each; the replay is of the log that the system has written."""
 
-    live: Lap
+    system: Lap
+    """All of the system, from the public topics on."""
+    worker: Lap
+    """The worker of it."""
+    behind: Lap
+    """A worker alone, over a log that is there in full: its transactions are as large as they get."""
     replay: Lap
 
 
@@ -49,37 +54,48 @@ def run_replay(connection: Connection, cache: Path, laps: int, say: Callable[[st
     """
     path = traffic(cache)
     _, end = expected(read_traffic(path))
-    events = sum(1 for _ in read_traffic(path))
-    documents, rounds = load_folder(DEFINITIONS).documents, list[ReplayRound]()
+    rounds = list[ReplayRound]()
     for lap in range(1, laps + 1):
-        prefix = f"bench-{fresh_bytes(4).hex()}."
+        prefix, again = (f"bench-{fresh_bytes(4).hex()}." for _ in range(2))
         try:
-            write_log(connection, prefix, documents, path, end)
-            live = fold_lap(connection, prefix, prefix, events, cache, workers=1)
+            events, shares = system_lap(connection, prefix, path, end, cache, workers=1)
             replay = run_measured("bench.replay", connection.bootstrap_servers, prefix, answer=Lap)
+            behind = fold_lap(connection, prefix, again, events, cache, workers=1)
         finally:
-            remove_laps(connection, [prefix, prefix])
-        say(f"lap {lap} of {laps}: {live.events / live.wall_s:,.0f} events/s live, replay {_rate(replay)}")
-        rounds.append(ReplayRound(live=live, replay=replay))
+            remove_laps(connection, [prefix, prefix, again])
+        rounds.append(
+            ReplayRound(
+                system=together(shares, events), worker=together(shares[1:], events), behind=behind, replay=replay
+            )
+        )
+        say(f"lap {lap} of {laps}: {told([rounds[-1]])}")
     return rounds
 
 
 def told(rounds: list[ReplayRound]) -> str:
     """Say what was measured."""
-    live = median(one.live.cpu_s / one.live.events for one in rounds) * 1e6
-    replay = median(one.replay.cpu_s / one.replay.events for one in rounds) * 1e6
-    ratios = sorted((one.live.cpu_s / one.live.events) / (one.replay.cpu_s / one.replay.events) for one in rounds)
+    replay = median(_us(one.replay) for one in rounds)
     fast = median(_SPAN_S / one.replay.wall_s for one in rounds)
-    return (
-        f"live {live:.1f} µs of CPU an event, replay {replay:.1f} µs with every decision compared:"
-        f" a core replays"
-        f" {median(ratios):.2f} times as fast as it decides live (from {ratios[0]:.2f} to {ratios[-1]:.2f}).\n"
-        f"One process goes through the traffic {fast:,.0f} times as fast as it happened."
+    rows = [
+        ("the live system, from the public topics on", [one.system for one in rounds]),
+        ("its worker", [one.worker for one in rounds]),
+        ("a worker alone, over a log that is there", [one.behind for one in rounds]),
+    ]
+    head = (
+        f"Replay takes {replay:.1f} µs of CPU an event, with every decision compared; one process goes through the"
+        f" traffic {fast:,.0f} times as fast as it happened. A core replays as many times as fast as"
     )
+    return "\n".join([head, *(_told_row(name, laps, rounds) for name, laps in rows)])
 
 
-def _rate(lap: Lap) -> str:
-    return f"{lap.events / lap.wall_s:,.0f} events/s"
+def _told_row(name: str, laps: list[Lap], rounds: list[ReplayRound]) -> str:
+    ratios = sorted(_us(lap) / _us(one.replay) for lap, one in zip(laps, rounds, strict=True))
+    how_fast = f"{median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+    return f"  {how_fast}: {name}, which takes {median(map(_us, laps)):.1f} µs"
+
+
+def _us(lap: Lap) -> float:
+    return lap.cpu_s / lap.events * 1e6
 
 
 def _replay(connection: Connection, prefix: str) -> Lap:

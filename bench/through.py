@@ -57,15 +57,11 @@ def run_through(
     """
     path = traffic(cache)
     wanted, end = expected(read_traffic(path))
-    documents = load_folder(DEFINITIONS).documents
     found: list[Through] = []
     for _ in range(laps):
         prefix = f"bench-{fresh_bytes(4).hex()}."
         try:
-            ensure_topics(connection, [*topics(prefix, PARTITIONS, PARTITIONS, "log"), schemas_topic()])
-            publish_catalogue(connection, prefix, documents, number=1, at=1)
-            events = _publish(connection, prefix, path, end)
-            shares = _lap(connection, prefix, cache / "through" / prefix.rstrip("."), workers)
+            events, shares = system_lap(connection, prefix, path, end, cache, workers)
             raw = read_raw(connection, prefix, "each")
             compare(wanted, sent(connection, prefix))
             found.append(Through(raw=raw, ingest=together(shares[:1], events), all=together(shares, events)))
@@ -73,6 +69,23 @@ def run_through(
         finally:
             remove_laps(connection, [prefix, prefix])
     return found
+
+
+def system_lap(
+    connection: Connection, prefix: str, path: Path, end: Millis, cache: Path, workers: int
+) -> tuple[int, list[Share]]:
+    """Publish the traffic on public topics of its own, and let a whole system take it in and decide.
+
+    Returns:
+        How many events there are, and the shares of its processes, the ingest's first.
+
+    Raises:
+        WorkerFailed: a process ended or stood still.
+    """
+    ensure_topics(connection, [*topics(prefix, PARTITIONS, PARTITIONS, "log"), schemas_topic()])
+    publish_catalogue(connection, prefix, load_folder(DEFINITIONS).documents, number=1, at=1)
+    events = _publish(connection, prefix, path, end)
+    return events, _lap(connection, prefix, cache / "through" / prefix.rstrip("."), workers)
 
 
 def _publish(connection: Connection, prefix: str, path: Path, end: Millis) -> int:
